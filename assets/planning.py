@@ -48,7 +48,8 @@ class BuildPlan:
         as_of: Day on which consent is judged.
         full: Rebuild every table whole.
         buckets: Person buckets to rebuild, ascending; None where full.
-        source_buckets: Buckets to read in raw tables: `buckets` and those of aliases merged into their people.
+        source_buckets: Buckets to read in raw tables: `buckets`, those of aliases merged into their people, and those that hold other
+            versions of their records.
         raw_versions: Table key -> version that the build reads.
         model_versions: Key of a dbt model's table -> newest version the ledger recorded; a table behind it is torn.
     """
@@ -84,7 +85,7 @@ def next_build(workspace: Workspace, *, as_of: date, full: bool = False) -> Buil
         as_of=as_of.isoformat(),
         full=everything,
         buckets=buckets,
-        source_buckets=None if buckets is None else sorted({*buckets, *_alias_buckets(workspace, buckets)}),
+        source_buckets=None if buckets is None else sorted(commits.read_with({*buckets, *_alias_buckets(workspace, buckets)})),
         raw_versions=versions,
         model_versions={k: v for k, v in recorded.items() if k not in versions},
     )

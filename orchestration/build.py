@@ -6,13 +6,14 @@ and no network; it reads site files and the dbt manifest.
 
 from __future__ import annotations
 
+import sys
 import warnings
 from collections.abc import Mapping
 from typing import Any
 
 import dagster as dg
 
-from assets.dbt_manifest import PROJECT, dbt_executable, load_manifest
+from assets.dbt_manifest import PROJECT, load_manifest
 from assets.feeds import consent, emr_csv, fhir, omop, reference, synthea_csv
 from assets.feeds.landed import people_specs
 from assets.governance.consent_asset import consent_check
@@ -83,5 +84,7 @@ def _resources(settings: Settings) -> dict[str, Any]:
             as_of=settings.as_of.isoformat() if settings.as_of else "",
             lock_wait_s=settings.lock_wait_s,
         ),
-        "dbt": FastDbt(project_dir=PROJECT, profiles_dir=PROJECT, dbt_executable=dbt_executable()),
+        "dbt": FastDbt(
+            project_dir=PROJECT, profiles_dir=PROJECT, dbt_executable=sys.executable, global_config_flags=["-m", "assets.dbt_process"]
+        ),
     }

@@ -45,6 +45,10 @@ LINEAGE: tuple[tuple[str, pa.DataType], ...] = (
 """Columns that landing adds to every raw table, in this order, after the contract's own."""
 
 
+NOBODY = -1
+"""`person_bucket` of rows that name no person: no build rebuilds it, but a correction may move a record there and back."""
+
+
 class ContractError(ValueError):
     """A contract file does not hold; the message names file, entity and column."""
 
@@ -97,7 +101,7 @@ class Entity:
     def raw_schema(self) -> pa.Schema:
         """Arrow schema of the Delta table: contract columns, then lineage.
 
-        `person_bucket` is only there for person-level entities; it is null where no person is named.
+        `person_bucket` is only there for person-level entities; it is `NOBODY` where no person is named.
         """
         own = [pa.field(c.name, c.arrow_type, nullable=not c.required) for c in self.columns]
         lineage = [pa.field(n, t) for n, t in LINEAGE if self.person_level or n != "person_bucket"]

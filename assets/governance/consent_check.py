@@ -9,6 +9,7 @@ staging of consent events (`MACHINERY`) read before consent, because consent is 
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -35,6 +36,9 @@ _BROUGHT_BY_MACROS = frozenset({"raw/people/link"})
 
 _COMMENT = re.compile(r"\{#.*?#\}|--[^\n]*|/\*.*?\*/", re.DOTALL)
 _CALL = re.compile(r"\b(consented_rows|raw_rows|source)\s*\(\s*['\"]([\w]+)['\"]\s*,\s*['\"](\w+)['\"]")
+_RAW = re.compile(r"\braw_[a-z_]+\"?\s*\.")
+_NUMBERS = re.compile(r"-?\b\d+\b(?:\s*,\s*-?\b\d+\b)*")
+_OWN_CODE = Path(__file__).read_text(encoding="utf-8")
 _BY_NAME = re.compile(r"\braw_[a-z_]+\"?\s*\.\s*\"?[a-z]|\b(?:delta_scan|read_parquet|parquet_scan|read_csv|read_json|read_blob|glob)\s*\(")
 
 
@@ -49,16 +53,17 @@ class Violation:
         return f"{self.model}: {self.how}"
 
 
-def models_going_round(manifest: Mapping[str, Any]) -> list[Violation]:
+def models_going_round(manifest: Mapping[str, Any], *, seen: set[str] | None = None) -> list[Violation]:
     """Every model that reads, or could read, people past `consented_rows`.
 
     Args:
         manifest: As `dbt parse` wrote it; where it holds compiled SQL (after a build), that is read too.
+        seen: Fingerprints of compiled queries that were found in order before (see `fingerprint`); those of this call are added.
 
     Returns:
         Violations by model; empty where every path is closed.
     """
-    rules = _Rules(manifest)
+    rules = _Rules(manifest, set() if seen is None else seen)
     nodes = (n for n in manifest["nodes"].values() if n["resource_type"] in ("model", "snapshot", "analysis"))
     return sorted({v for node in nodes for v in rules.of(node)})
 
@@ -81,8 +86,9 @@ def with_compiled(manifest: Mapping[str, Any], compiled: Path) -> Mapping[str, A
 class _Rules:
     """The rules, with what they need to know of the whole project."""
 
-    def __init__(self, manifest: Mapping[str, Any]) -> None:
+    def __init__(self, manifest: Mapping[str, Any], seen: set[str]) -> None:
         self._manifest = manifest
+        self._seen = seen
         self._people = frozenset(e.key for e in all_entities() if e.person_level)
         self._project = manifest["metadata"]["project_name"]
 
@@ -110,7 +116,19 @@ class _Rules:
             yield f"reads raw tables past {_CONSENTED}() through the macro(s) {' -> '.join(chain)}"
         if self._tells_of_people(node) and not self._rests_on_consent(node):
             yield f"has person_id and rests on no model that reads {RELATION}"
-        yield from _compiled_ways(node, self._people)
+        yield from self._compiled_ways(node)
+
+    def _compiled_ways(self, node: Node) -> Iterator[str]:
+        """In compiled SQL: a raw table of people that no enclosing query ties to the consent relation."""
+        sql = node.get("compiled_code") or ""
+        if node["resource_type"] != "model" or not _RAW.search(sql):
+            return
+        if (mark := fingerprint(sql)) in self._seen:
+            return
+        found = list(_untied(sql, self._people))
+        if not found:
+            self._seen.add(mark)
+        yield from found
 
     def _raw_sources(self, node: Node) -> set[str]:
         """Person-level raw tables a model depends on, without those that the doors bring along."""
@@ -164,16 +182,16 @@ def _reads_by_name(macro: Node) -> bool:
     )
 
 
-def _compiled_ways(node: Node, people: Iterable[str]) -> Iterator[str]:
-    """In compiled SQL: a raw table of people that no enclosing query ties to the consent relation."""
-    sql = node.get("compiled_code")
-    if not sql or node["resource_type"] != "model":
-        return
+def fingerprint(sql: str) -> str:
+    """Hash of a compiled query and of these rules. Numbers do not count: the buckets of a run and its day are no other query."""
+    return hashlib.sha256((_OWN_CODE + _NUMBERS.sub("#", sql)).encode()).hexdigest()
+
+
+def _untied(sql: str, people: Iterable[str]) -> Iterator[str]:
     try:
         query = sqlglot.parse_one(sql, dialect="duckdb")
     except SqlglotError:
-        if re.search(r"\braw_[a-z_]+\"?\.", sql):
-            yield "its compiled SQL reads raw tables and cannot be parsed"
+        yield "its compiled SQL reads raw tables and cannot be parsed"
         return
     for table in query.find_all(exp.Table):
         key = f"raw/{table.db.removeprefix('raw_')}/{table.name}" if table.db.startswith("raw_") else ""

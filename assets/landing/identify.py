@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from assets.contracts.table import Contract, Entity
+from assets.contracts.table import NOBODY, Contract, Entity
 from assets.privacy.pseudonyms import RecordSurrogates
 from assets.privacy.residents import normalise_resident_number
 from assets.privacy.scrub import EntityRules, Rule
@@ -138,7 +138,7 @@ class Pseudonymiser:
         found = [self.people[value] for value in encoded.dictionary.to_pylist()]
         ids = pa.array([p.person_id for p in found], pa.int64())
         buckets = pa.array([p.bucket for p in found], pa.int32())
-        return ids.take(encoded.indices), buckets.take(encoded.indices)
+        return ids.take(encoded.indices), pc.fill_null(buckets.take(encoded.indices), NOBODY)
 
 
 def number_repeats(ids: np.ndarray) -> np.ndarray:

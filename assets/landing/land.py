@@ -19,11 +19,12 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from assets.contracts.table import Contract, Entity, load_contract
+from assets.contracts.table import NOBODY, Contract, Entity, load_contract
 from assets.formats.count import RecordCount, count_records
 from assets.formats.sandbox import ChildResult, run_child
 from assets.lake import tables
 from assets.landing.door import sha256_of, stored_folder
+from assets.landing.effects import find_effects
 from assets.landing.identify import Pseudonymiser, number_repeats, read_spool, repeated_rows, resolve_people
 from assets.landing.job import LIMITS, FileJob, build_job, file_jobs
 from assets.landing.manifest import read_manifest
@@ -227,7 +228,7 @@ class _Delivery:
             duplicates.update(written.dropped_by_file)
             buckets |= written.buckets
         self._write_people(resolution)
-        return rows, versions, duplicates, buckets
+        return rows, versions, duplicates, buckets - {NOBODY}
 
     def _duplicates(self, maker: Pseudonymiser, paths: tuple[Path, ...], ids: np.ndarray | None) -> np.ndarray:
         """Positions of rows that say the same as an earlier row of this delivery with the same record id."""
@@ -356,7 +357,10 @@ class _Delivery:
                     f" + {file.duplicate} duplicate. This is a defect in Biodam; the delivery stays open"
                 )
         commits, deliveries = self._workspace.commits, self._workspace.deliveries
-        commits.note_change(f"land {self._key}", buckets)
+        effects = find_effects(self._workspace.lake, self._contract, load_rules(self._contract.family), self._key, versions)
+        commits.note_moves(effects.moves)
+        others = {ref.bucket for ref in self._workspace.vault.people_of(sorted(effects.people)).values()}
+        commits.note_change(f"land {self._key}", buckets | others, touches_everything=effects.everybody)
         receipt = Receipt(files, rows, versions, self._quarantine)
         deliveries.close_landed(self._key, receipt, rule_version=self._workspace.rule_version)
         totals = {n: sum(getattr(f, n) for f in files) for n in ("landed", "quarantined", "duplicate")}

@@ -15,7 +15,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from assets.ledger.deliveries import utc_now
-from assets.ledger.schema import BUILD, CHANGE, COMMIT
+from assets.ledger.schema import BUILD, CHANGE, COMMIT, MOVE
 
 
 @dataclass(frozen=True)
@@ -97,6 +97,21 @@ class Commits:
                 values = {"cause": cause, "buckets": sorted(buckets), "touches_everything": touches_everything, "at": utc_now()}
                 connection.execute(CHANGE.insert().values(**values))
 
+    def note_moves(self, moves: Iterable[tuple[int, int]]) -> None:
+        """Record pairs of buckets that hold versions of one record. Noting a pair again does nothing."""
+        with self._engine.begin() as connection:
+            known = set(_moves(connection))
+            new = [{"from_bucket": a, "to_bucket": b} for a, b in sorted(set(moves) - known)]
+            if new:
+                connection.execute(MOVE.insert(), new)
+
+    def read_with(self, buckets: Iterable[int]) -> frozenset[int]:
+        """These buckets and all that hold other versions of their records."""
+        asked = frozenset(buckets)
+        with self._engine.connect() as connection:
+            moves = _moves(connection)
+        return asked | {b for a, b in moves if a in asked} | {a for a, b in moves if b in asked}
+
     def pending(self) -> PendingChange:
         """All changes that no finished build has covered."""
         with self._engine.connect() as connection:
@@ -152,3 +167,7 @@ def chain_hash(entry: CommitEntry, previous: str) -> str:
     """SHA-256 over the commit's facts and the hash before it, so that an edited or removed row shows."""
     facts = [previous, entry.table_key, entry.version, entry.rows, list(entry.files), entry.log_sha256, entry.cause]
     return hashlib.sha256(json.dumps(facts, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def _moves(connection: sa.Connection) -> list[tuple[int, int]]:
+    return [(int(row[0]), int(row[1])) for row in connection.execute(sa.select(MOVE.c.from_bucket, MOVE.c.to_bucket))]

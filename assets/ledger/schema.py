@@ -132,6 +132,14 @@ CHANGE = sa.Table(
 )
 """Grain: one reason to rebuild something: the person buckets that a landed delivery, merge or reference release touches."""
 
+MOVE = sa.Table(
+    "move",
+    METADATA,
+    sa.Column("from_bucket", sa.Integer, primary_key=True),
+    sa.Column("to_bucket", sa.Integer, primary_key=True),
+)
+"""Grain: two buckets that hold versions of one record, because a correction named another person: they are read together."""
+
 BUILD = sa.Table(
     "build",
     METADATA,

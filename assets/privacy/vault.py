@@ -16,12 +16,10 @@ from typing import Any, TypeVar
 
 import sqlalchemy as sa
 
+from assets.privacy.buckets import BucketSizes
 from assets.privacy.keys import KeyProblem, VaultKey, load_key
 
 _T = TypeVar("_T")
-
-BUCKET_PEOPLE = 2048
-"""People a bucket. Smaller: more partitions and files a table. Larger: a small delivery rewrites more than it must."""
 
 LOCAL = "local"
 WEAK = "local_identifiers"
@@ -109,8 +107,9 @@ class Resolution:
 class Vault:
     """An open vault."""
 
-    def __init__(self, engine: sa.Engine, key: VaultKey) -> None:
+    def __init__(self, engine: sa.Engine, key: VaultKey, sizes: BucketSizes | None = None) -> None:
         self._engine = engine
+        self._sizes = sizes or BucketSizes()
         self.key = key
 
     def resolve(
@@ -143,7 +142,7 @@ class Vault:
             wanted.setdefault(Identifier(WEAK if "|" in value else LOCAL, site, value))
         pairs = [(Identifier(LOCAL, site, local), Identifier(WEAK, site, value)) for local, value in weak]
         with self._engine.begin() as connection:
-            work = _Resolving(connection, self.key, site, delivery)
+            work = _Resolving(connection, self.key, self._sizes, site, delivery)
             work.run(list(wanted), joined, pairs)
             return work.result(list(wanted))
 
@@ -158,8 +157,13 @@ class Vault:
             return int(connection.execute(sa.select(sa.func.count()).where(_PERSON.c.merged_into.is_(None))).scalar_one())
 
 
-def open_vault(database: str | Path, key_file: Path) -> Vault:
+def open_vault(database: str | Path, key_file: Path, *, sizes: BucketSizes | None = None) -> Vault:
     """Open or create the vault.
+
+    Args:
+        database: SQLAlchemy URL, or a file path for SQLite.
+        key_file: Its key; made with a new vault.
+        sizes: Bucket sizes of a new vault; an existing one keeps its own.
 
     Raises:
         KeyProblem: The key is absent, readable by others, malformed, or another vault's.
@@ -176,7 +180,15 @@ def open_vault(database: str | Path, key_file: Path) -> Vault:
         sa.event.listen(engine, "connect", _sqlite_pragmas)
     _META.create_all(engine)
     _check_key(engine, key)
-    return Vault(engine, key)
+    return Vault(engine, key, _settled_sizes(engine, sizes or BucketSizes()))
+
+
+def _settled_sizes(engine: sa.Engine, wanted: BucketSizes) -> BucketSizes:
+    with engine.begin() as connection:
+        stored = connection.execute(sa.select(_SETTING.c.value).where(_SETTING.c.name == "bucket_sizes")).scalar()
+        if stored is None:
+            connection.execute(_SETTING.insert().values(name="bucket_sizes", value=wanted.to_bytes()))
+    return wanted if stored is None else BucketSizes.from_bytes(stored)
 
 
 def _check_key(engine: sa.Engine, key: VaultKey) -> None:
@@ -223,9 +235,10 @@ class _Groups:
 class _Resolving:
     """One call of `Vault.resolve`, inside one transaction."""
 
-    def __init__(self, connection: sa.Connection, key: VaultKey, site: str, delivery: str) -> None:
+    def __init__(self, connection: sa.Connection, key: VaultKey, sizes: BucketSizes, site: str, delivery: str) -> None:
         self._connection = connection
         self._key = key
+        self._sizes = sizes
         self._site = site
         self._delivery = delivery
         self._lookup: dict[Identifier, bytes] = {}
@@ -318,7 +331,7 @@ class _Resolving:
     def _store(self, known: Mapping[Identifier, int]) -> None:
         execute = self._connection.execute
         start = int(execute(sa.select(sa.func.coalesce(sa.func.max(_PERSON.c.ordinal), 0))).scalar_one())
-        people = [{"ordinal": start + i, "person_id": p, "bucket": (start + i - 1) // BUCKET_PEOPLE} for i, p in enumerate(self._new, 1)]
+        people = [{"ordinal": start + i, "person_id": p, "bucket": self._sizes.bucket(start + i)} for i, p in enumerate(self._new, 1)]
         if people:
             execute(_PERSON.insert(), people)
         fresh = [

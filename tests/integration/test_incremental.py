@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from assets.privacy.buckets import BucketSizes
+from assets.privacy.vault import open_vault
 from tests.conftest import Biodam, write_delivery
 
 SITE = """site = "h90"
@@ -65,8 +67,8 @@ def _patients(numbers: range, *, deleted: frozenset[int] = frozenset()) -> bytes
     return ("등록번호,주민번호,생년월일,성별,삭제\r\n" + "\r\n".join(rows) + "\r\n").encode("cp949")
 
 
-def _diagnoses(numbers: range, code: str = "E11.9", *, deleted: frozenset[int] = frozenset()) -> bytes:
-    rows = [f"D{n},P{n},{code},2020-03-0{1 + n % 9},{'Y' if n in deleted else 'N'}" for n in numbers]
+def _diagnoses(numbers: range, code: str = "E11.9", *, deleted: frozenset[int] = frozenset(), of: int | None = None) -> bytes:
+    rows = [f"D{n},P{of or n},{code},2020-03-0{1 + n % 9},{'Y' if n in deleted else 'N'}" for n in numbers]
     return ("진단번호,등록번호,상병코드,진단일,삭제\r\n" + "\r\n".join(rows) + "\r\n").encode("cp949")
 
 
@@ -81,7 +83,7 @@ def _consents(numbers: range, event: str = "grant", *, day: str = "2019-01-01", 
 
 
 def _deliveries() -> list[tuple[str, str, str, int, dict[str, bytes | str]]]:
-    """(site, feed, id, sequence, files): first data, a late lab before its patient, corrections, deletions, a withdrawal, newcomers."""
+    """(site, feed, id, sequence, files): first data, a late lab before its patient, corrections, deletions, records that change their person, a withdrawal, newcomers."""
     emr, consent = ("h90", "emr_csv"), ("c90", "consent")
     return [
         (*emr, "e1", 1, {"patient.csv": _patients(range(1, 9)), "diagnosis.csv": _diagnoses(range(1, 9))}),
@@ -90,6 +92,8 @@ def _deliveries() -> list[tuple[str, str, str, int, dict[str, bytes | str]]]:
         (*emr, "e4", 4, {"lab_result.csv": _labs(range(1, 4), 6.4), "diagnosis.csv": _diagnoses(range(5, 7), deleted=frozenset({5, 6}))}),
         (*emr, "e5", 5, {"patient.csv": _patients(range(3, 4), deleted=frozenset({3}))}),
         (*emr, "e6", 6, {"lab_result.csv": _labs(range(1, 4), 6.4) + _labs(range(4, 6), 7.7, mark="M").split(b"\r\n", 1)[1]}),
+        (*emr, "e7", 7, {"diagnosis.csv": _diagnoses(range(7, 8), of=10)}),  # it was somebody else's
+        (*emr, "e8", 8, {"diagnosis.csv": _diagnoses(range(10, 11), of=99)}),  # nobody we know by then
         (*consent, "k1", 1, {"event.csv": _consents(range(1, 11))}),
         (*consent, "k2", 2, {"event.csv": _consents(range(2, 3), "withdraw", day="2022-05-05", mark="w")}),
         (*consent, "k3", 3, {"event.csv": _consents(range(11, 12), mark="h")}),
@@ -105,8 +109,14 @@ def _sites(folder: Path) -> Path:
 
 @pytest.fixture
 def new_lake(tmp_path: Path) -> Callable[[str], Biodam]:
+    """Lakes with two people a bucket, so that a bucket too few shows."""
     sites = _sites(tmp_path / "sites")
-    return lambda name: Biodam(tmp_path / name, {"BIODAM_SITES": str(sites), "BIODAM_AS_OF": "2024-01-01"})
+
+    def new(name: str) -> Biodam:
+        open_vault(tmp_path / name / "vault" / "vault.db", tmp_path / name / "vault" / "key", sizes=BucketSizes((), 2))
+        return Biodam(tmp_path / name, {"BIODAM_SITES": str(sites), "BIODAM_AS_OF": "2024-01-01"})
+
+    return new
 
 
 def _play(biodam: Biodam, order: list[int], cuts: set[int]) -> None:
@@ -153,7 +163,7 @@ def test_incremental_equals_full_over_many_schedules(new_lake: Callable[[str], B
 
 def test_withdrawn_and_never_consented_people_are_nowhere(new_lake: Callable[[str], Biodam]) -> None:
     biodam = new_lake("consent")
-    _play(biodam, list(range(9)), set())
+    _play(biodam, list(range(len(_deliveries()))), set())
     # 11 patients; 3 deleted by the hospital, 2 withdrawn; all others consented
     assert biodam.one("select count(*) from person") == 9
     write_delivery(

@@ -1,0 +1,202 @@
+"""Which people a delivery touches beyond those its own rows name.
+
+Belongs here: the three ways in which a row changes what is known of somebody else. Does not belong here: landing (`land`), deciding what
+a build rebuilds (`assets/planning`).
+
+- A correction names another person: the old person's bucket has to be rebuilt too, and from then on the two buckets are read together.
+- A tombstone names a record and no person.
+- A place, a provider or a code list says something new: everybody whose rows point to it is touched. One that is delivered again with the
+  same content touches nobody, which is the usual case.
+
+Cost: two integer columns of the site's earlier rows, and only of tables whose records have an id of their own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+import duckdb
+
+from assets.contracts.table import Contract, Entity
+from assets.lake.commits import read_snapshot
+from assets.lake.paths import Lake
+from assets.lake.sql import sql_literal, sql_name
+from assets.ledger.deliveries import DeliveryKey
+from assets.privacy.scrub import EntityRules
+
+TOMBSTONE = "tombstone"
+_MEMORY = "1GB"
+_ROUNDS = 3  # place -> provider -> role: no standard chains further
+
+
+@dataclass
+class Effects:
+    """What a delivery does to others.
+
+    Attributes:
+        people: Whom it touches, by the person that each row named when it was landed (a merge may have followed).
+        moves: (bucket of an older version of a record, bucket of the delivered one).
+        everybody: A table that any row may depend on changed.
+    """
+
+    people: set[int] = field(default_factory=set)
+    moves: set[tuple[int, int]] = field(default_factory=set)
+    everybody: bool = False
+
+
+def find_effects(
+    lake: Lake, contract: Contract, rules: Mapping[str, EntityRules], key: DeliveryKey, versions: Mapping[str, int]
+) -> Effects:
+    """Look at what a delivery landed beside what its site had delivered before.
+
+    Args:
+        lake: The lake; the delivery's rows are committed.
+        contract: Of the delivery's family.
+        rules: Allow-lists of the family: they say which column refers to which kind of record.
+        key: The delivery.
+        versions: Entity -> table version that holds its rows; entities without rows are absent.
+
+    Returns:
+        The effects. Asking again for the same delivery gives the same, or more where others landed since.
+    """
+    with duckdb.connect(config={"memory_limit": _MEMORY, "temp_directory": str(lake.scratch)}) as connection:
+        search = _Search(connection, lake, contract, rules, key)
+        for name in versions:
+            search.look_at(contract.entities[name])
+        search.follow()
+        return search.effects
+
+
+class _Search:
+    """One delivery's effects, as they are found."""
+
+    def __init__(
+        self, connection: duckdb.DuckDBPyConnection, lake: Lake, contract: Contract, rules: Mapping[str, EntityRules], key: DeliveryKey
+    ) -> None:
+        self._run = connection
+        self._lake = lake
+        self._contract = contract
+        self._rules = rules
+        self._key = key
+        self._is_own = f"_delivery_id = {sql_literal(key.delivery_id)}"
+        self._changed: dict[str, set[int]] = {}
+        self._tables: dict[str, str | None] = {}
+        self._known: bool | None = None
+        self.effects = Effects()
+
+    def look_at(self, entity: Entity) -> None:
+        """One entity that the delivery brought rows of."""
+        table = self._table(entity)
+        if table is None or not self._site_is_known():
+            return
+        if entity.name == TOMBSTONE:
+            self._look_at_tombstones(table)
+        elif not entity.person_level:
+            self._look_at_places(entity, table)
+        elif self._verb(entity) == "record" and self._has_earlier(table):
+            self._look_at_moves(table)
+
+    def follow(self) -> None:
+        """Everybody whose rows point to a changed place, directly or over others."""
+        places = [e for e in self._contract.entities.values() if not e.person_level and e.name != TOMBSTONE]
+        for _ in range(_ROUNDS):
+            before = {scope: len(ids) for scope, ids in self._changed.items()}
+            for entity in places:
+                own = self._scope(entity)
+                for column, ids in self._pointing(entity):
+                    if own is not None and (table := self._table(entity)) is not None:
+                        self._changed.setdefault(own, set()).update(
+                            self._ints(f"select record_id from {table} where {_is_in(column, ids)}")
+                        )
+            if before == {scope: len(ids) for scope, ids in self._changed.items()}:
+                break
+        for entity in self._contract.entities.values():
+            if entity.person_level and (table := self._table(entity)) is not None:
+                for column, ids in self._pointing(entity):
+                    earlier = f"select distinct person_id from {table} where not {self._is_own} and {_is_in(column, ids)}"
+                    self.effects.people.update(self._ints(earlier))
+
+    def _look_at_moves(self, table: str) -> None:
+        found = self._run.execute(
+            f"with own as (select distinct record_id, person_bucket from {table} where {self._is_own})"
+            f" select distinct earlier.person_bucket, own.person_bucket, earlier.person_id from {table} as earlier inner join own using (record_id)"
+            f" where not earlier.{self._is_own} and earlier.person_bucket <> own.person_bucket"
+        ).fetchall()
+        self.effects.moves.update((int(a), int(b)) for a, b, _ in found)
+        self.effects.people.update(int(person) for _, _, person in found if person is not None)
+
+    def _look_at_tombstones(self, table: str) -> None:
+        named = self._run.execute(f"select entity_name, list(distinct record_id) from {table} where {self._is_own} group by all").fetchall()
+        for name, ids in named:
+            entity = self._contract.entities.get(name)
+            target = self._table(entity) if entity is not None else None
+            if entity is None or target is None:
+                continue
+            if entity.person_level:
+                self.effects.people.update(self._ints(f"select distinct person_id from {target} where {_is_in('record_id', ids)}"))
+            elif (scope := self._scope(entity)) is not None:
+                self._changed.setdefault(scope, set()).update(ids)
+
+    def _look_at_places(self, entity: Entity, table: str) -> None:
+        columns = ", ".join(sql_name(c.name) for c in entity.columns)
+        scope = self._scope(entity)
+        if scope is None:  # a list that is delivered whole, such as a site's own concepts
+            newest = f"(select max(_sequence) from {table} where not {self._is_own})"
+            own, earlier = (
+                f"select {columns} from {table} where {w}" for w in (self._is_own, f"not {self._is_own} and _sequence = {newest}")
+            )
+            query = f"select count(*) from (({own} except {earlier}) union all ({earlier} except {own}))"
+            self.effects.everybody |= self._ints(query)[0] > 0
+            return
+        said = f"select record_id from {table} where record_id in (select record_id from {table} where {self._is_own})"
+        anew = f"{said} group by record_id having count(distinct hash({columns})) > 1 or bool_and({self._is_own})"
+        self._changed.setdefault(scope, set()).update(ids := self._ints(anew))
+        if ids:
+            for rule in self._rules[entity.name].rules.values():
+                if rule.verb in ("record", "aliases") and rule.column != "record_id" and rule.scope is not None:
+                    value = f"unnest({sql_name(rule.column)})" if rule.verb == "aliases" else sql_name(rule.column)
+                    pointed = self._ints(f"select distinct {value} from {table} where {_is_in('record_id', ids)}")
+                    self._changed.setdefault(rule.scope, set()).update(pointed)
+
+    def _pointing(self, entity: Entity) -> Iterable[tuple[str, set[int]]]:
+        """Columns of an entity that refer to a changed record, with the ids."""
+        rules = self._rules[entity.name].rules.values() if entity.name in self._rules else ()
+        for rule in rules:
+            if rule.verb == "record" and rule.column != "record_id" and (ids := self._changed.get(str(rule.scope))):
+                yield rule.column, ids
+
+    def _verb(self, entity: Entity) -> str | None:
+        rule = self._rules[entity.name].rules.get("record_id") if entity.name in self._rules else None
+        return rule.verb if rule is not None else None
+
+    def _scope(self, entity: Entity) -> str | None:
+        rule = self._rules[entity.name].rules.get("record_id") if entity.name in self._rules else None
+        return rule.scope if rule is not None else None
+
+    def _table(self, entity: Entity) -> str | None:
+        """The site's rows of an entity as a relation, or None where there are none."""
+        if entity.name not in self._tables:
+            there = (self._lake.table(entity.key) / "_delta_log").is_dir()
+            part = f"site={self._key.site}"
+            files = [p for p in read_snapshot(self._lake, entity.key).files if part in p.parts] if there else []
+            listed = ", ".join(sql_literal(str(p)) for p in files)
+            self._tables[entity.name] = f"read_parquet([{listed}], hive_partitioning = false, union_by_name = true)" if files else None
+        return self._tables[entity.name]
+
+    def _site_is_known(self) -> bool:
+        """Did this site deliver people before? If not, there is nobody else to touch."""
+        if self._known is None:
+            tables = (self._table(e) for e in self._contract.entities.values() if e.person_level)
+            self._known = any(self._has_earlier(t) for t in tables if t is not None)
+        return self._known
+
+    def _has_earlier(self, table: str) -> bool:
+        return bool(self._run.execute(f"select exists (from {table} where not {self._is_own})").fetchall()[0][0])
+
+    def _ints(self, query: str) -> list[int]:
+        return [int(value) for (value,) in self._run.execute(query).fetchall() if value is not None]
+
+
+def _is_in(column: str, ids: Iterable[int]) -> str:
+    return f"{sql_name(column)} in ({', '.join(map(str, sorted(ids))) or 'null'})"
