@@ -45,9 +45,9 @@
   {{ return(node.schema ~ '/' ~ (node.alias or node.name)) }}
 {%- endmacro %}
 
+{#- Had the model a table when the build began? -#}
 {% macro delta_exists(node) -%}
-  {%- set found = run_query("select count(*) from lake.model_version where table_schema = '" ~ node.schema ~ "' and table_name = '" ~ (node.alias or node.name) ~ "'") -%}
-  {{ return(found.rows[0][0] | int > 0) }}
+  {{ return(delta_key(node) in known().tables) }}
 {%- endmacro %}
 
 {% macro partition_columns(node) -%}

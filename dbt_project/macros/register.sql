@@ -2,6 +2,7 @@
     Here: what the selection leaves out but selected models read (views, seeds), and whether the run must be full. -#}
 {% macro register_models() -%}
   {%- if execute -%}
+    {%- do learn() -%}
     {%- do widen_plan() -%}
     {%- set done = [] -%}
     {%- for id in selected_resources if id in graph.nodes -%}
@@ -24,6 +25,7 @@
   {%- if new or flags.FULL_REFRESH -%}
     {%- do log('every bucket is rebuilt: ' ~ ('--full-refresh' if not new else 'no table yet for ' ~ new | join(', ')), info=true) -%}
     {%- do run_query("update lake.plan set is_full = true") -%}
+    {%- do learn() -%}
   {%- endif -%}
 {%- endmacro %}
 

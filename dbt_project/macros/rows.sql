@@ -175,9 +175,9 @@
 {#- The contract's own columns of a raw table, in order (lake.raw_column is written by the plugin from assets/contracts). -#}
 {% macro raw_columns(family, entity) -%}
   {%- if not execute -%}{{ return(['record_id', 'person_id']) }}{%- endif -%}
-  {%- set found = run_query("select column_name from lake.raw_column where family = '" ~ family ~ "' and entity = '" ~ entity ~ "' order by position") -%}
-  {%- if found.rows | length == 0 -%}
-    {{ exceptions.raise_compiler_error("no contract for raw/" ~ family ~ "/" ~ entity) }}
+  {%- set key = family ~ '/' ~ entity -%}
+  {%- if key not in known().columns -%}
+    {{ exceptions.raise_compiler_error("no contract for raw/" ~ key) }}
   {%- endif -%}
-  {{ return(found.columns[0].values() | list) }}
+  {{ return(known().columns[key]) }}
 {%- endmacro %}
