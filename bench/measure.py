@@ -1,22 +1,33 @@
 """Run a command and account for its process tree.
 
-CPU seconds are user + system of the command and every descendant it waited for (`wait4`). Peak memory is the largest resident set of
-any single process of the tree, in MiB.
+CPU seconds are user + system of the command and every descendant it waited for. Peak memory is the largest resident set of any single
+process of the tree, in MiB. Both are read by a small process between us and the command: the kernel counts the memory of whoever forks
+a process as that process's own.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import subprocess
 import sys
-import time
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 SHARED = REPOSITORY.parent / "shared" / "data"
+
+
+_BETWEEN = """
+import json, os, resource, subprocess, sys, time
+began = time.perf_counter()
+status = subprocess.call(sys.argv[2:])
+used = resource.getrusage(resource.RUSAGE_CHILDREN)
+json.dump([used.ru_utime + used.ru_stime, time.perf_counter() - began, used.ru_maxrss / 1024, status], open(sys.argv[1], "w"))
+"""
 
 
 @dataclass(frozen=True)
@@ -38,14 +49,15 @@ def run(command: Sequence[str], *, environment: Mapping[str, str] | None = None,
     Raises:
         SystemExit: The command failed; the message says which and where its output is.
     """
-    out = (log or Path(os.devnull)).open("ab")
-    began = time.perf_counter()
-    process = subprocess.Popen(command, stdout=out, stderr=out, env={**os.environ, **(environment or {})}, cwd=REPOSITORY)
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    cost = Cost(usage.ru_utime + usage.ru_stime, time.perf_counter() - began, usage.ru_maxrss / 1024, process.returncode)
-    if process.returncode != 0:
-        raise SystemExit(f"{' '.join(command[:6])} ... ended with {process.returncode}; output: {log}")
+    with tempfile.TemporaryDirectory() as folder, (log or Path(os.devnull)).open("ab") as out:
+        figures = Path(folder) / "cost.json"
+        subprocess.run(
+            [sys.executable, "-S", "-c", _BETWEEN, str(figures), *command],
+            stdout=out, stderr=out, env={**os.environ, **(environment or {})}, cwd=REPOSITORY, check=True,
+        )  # fmt: skip
+        cost = Cost(*json.loads(figures.read_text(encoding="utf-8")))
+    if cost.status != 0:
+        raise SystemExit(f"{' '.join(command[:6])} ... ended with {cost.status}; output: {log}")
     return cost
 
 
