@@ -44,6 +44,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--patients", type=int, default=10_000)
     parser.add_argument("--keep", type=Path, help="work in this folder and keep it")
+    parser.add_argument("--link", action="store_true", help="deliver by hard link instead of a copy (large runs)")
     options = parser.parse_args()
     source = need_shared() / "05_synthea_csv"
     copies = max(1, round(options.patients / 27))
@@ -57,8 +58,9 @@ def main() -> None:
         print(f"{copies * 27:,} patients, {rows:,} rows, {size / 1e6:.0f} MB; then {more:,} rows more")
         for label, path, name in (("full build", "full", "d1"), ("same again", "full", "d2"), ("1 % more", "more", "d3")):
             delivered = biodam(
-                "deliver", str(work / path), "--site", "h03", "--feed", "synthea_csv", "--delivery-id", name, lake=lake, log=log
-            )
+                "deliver", str(work / path), "--site", "h03", "--feed", "synthea_csv", "--delivery-id", name,
+                *(["--link"] if options.link else []), lake=lake, log=log,
+            )  # fmt: skip
             built = biodam("run", lake=lake, log=log)
             print(f"{label:11} deliver {delivered}")
             print(f"{label:11} run     {built}")
