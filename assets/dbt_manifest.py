@@ -61,6 +61,18 @@ def parse_project() -> None:
     _STAMP.write_text(version, encoding="utf-8")
 
 
+def forget_other_checkout(target: Path) -> None:
+    """Drop dbt's cached parse from a target folder if another checkout left it: seeds would be looked for where that one stood.
+
+    Args:
+        target: dbt's target folder of a lake.
+    """
+    mark = target / "checkout"
+    if not mark.exists() or mark.read_text(encoding="utf-8") != str(PROJECT):
+        (target / "partial_parse.msgpack").unlink(missing_ok=True)
+        mark.write_text(str(PROJECT), encoding="utf-8")
+
+
 @cache
 def load_manifest() -> Mapping[str, Any]:
     """The manifest as dbt wrote it.

@@ -18,7 +18,7 @@ from assets.alerts import raise_alert
 from assets.asset_events import must_report_all, still_current
 from assets.column_lineage import column_lineage
 from assets.contracts.table import all_entities
-from assets.dbt_manifest import PROJECT, Node, in_build_order, is_current, relation_columns, untouched_nodes
+from assets.dbt_manifest import Node, forget_other_checkout, in_build_order, is_current, relation_columns, untouched_nodes
 from assets.lake.commits import read_snapshot
 from assets.landing.workspace import Workspace
 from assets.planning import BuildPlan, fail_build, finish_build, next_build
@@ -169,7 +169,7 @@ class _Build:
         what = "every table" if self._plan.full else f"{len(self._plan.buckets or ())} bucket(s) of people"
         self._context.log.info(f"dbt rebuilds {what}")
         self._target.mkdir(parents=True, exist_ok=True)
-        self._forget_another_checkout()
+        forget_other_checkout(self._target)
         arguments = [
             "--log-level-file",
             "info",
@@ -194,13 +194,6 @@ class _Build:
             self.failed.append("dbt")
             self.first_error = _first_line(str(invocation.get_error()).partition("Errors parsed from dbt logs:")[2])
         self._lineage.save()
-
-    def _forget_another_checkout(self) -> None:
-        """dbt's cache names the folder that was parsed; seeds of a checkout that was moved would not be found."""
-        mark = self._target / "checkout"
-        if not mark.exists() or mark.read_text(encoding="utf-8") != str(PROJECT):
-            (self._target / "partial_parse.msgpack").unlink(missing_ok=True)
-            mark.write_text(str(PROJECT), encoding="utf-8")
 
     def _left_out(self) -> list[Node]:
         """Models that read, over whatever way, nothing that changed since the last build."""
