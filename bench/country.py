@@ -19,6 +19,7 @@ def main() -> None:
     print(machine())
     with tempfile.TemporaryDirectory(prefix="biodam-bench-") as folder:
         work = options.keep or Path(folder)
+        work.mkdir(parents=True, exist_ok=True)
         lake, log = work / "lake", work / "log.txt"
         simulated = biodam("simulate", "--people", str(options.people), "--seed", "7", "--out", str(work / "sim"), lake=lake, log=log)
         print(f"simulate    {simulated}")

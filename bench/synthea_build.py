@@ -51,6 +51,7 @@ def main() -> None:
     print(machine())
     with tempfile.TemporaryDirectory(prefix="biodam-bench-") as folder:
         work = options.keep or Path(folder)
+        work.mkdir(parents=True, exist_ok=True)
         lake, log = work / "lake", work / "log.txt"
         rows = replicate(source, work / "full", 0, copies)
         more = replicate(source, work / "more", copies, max(1, round(copies / 100)))
