@@ -23,9 +23,11 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Protocol, cast
+from typing import Protocol
 
 _CHUNK = 8 * 2**20
+_PACKED_CHUNK = 2**17
+"""Of a gzip file that breaks off, at most so much is not seen."""
 _BREAKS = (EOFError, gzip.BadGzipFile, zlib.error, OSError)
 
 
@@ -42,6 +44,10 @@ class RecordCount:
     records: int
     complete: bool = True
     note: str = ""
+
+
+class _Stream(Protocol):
+    def read(self, size: int, /) -> bytes: ...
 
 
 class Counter(Protocol):
@@ -89,7 +95,8 @@ def count_records(
     note = ""
     try:
         with gzip.open(path, "rb") if compression == "gzip" else path.open("rb") as stream:
-            for chunk in _chunks(cast(IO[bytes], stream), encoding if kind == "delimited" else "utf-8"):
+            size = _PACKED_CHUNK if compression == "gzip" else _CHUNK
+            for chunk in _chunks(stream, size, encoding if kind == "delimited" else "utf-8"):
                 counter.feed(chunk)
     except _BREAKS as error:
         note = f"reading stopped: {type(error).__name__}"
@@ -107,14 +114,19 @@ def _counter(kind: str, delimiter: str, quote: str, record_bytes: int) -> Counte
     return RowCounter(delimiter.encode(), quote.encode(), record_bytes)
 
 
-def _chunks(stream: IO[bytes], encoding: str) -> Iterator[bytes]:
+def _chunks(stream: _Stream, size: int, encoding: str) -> Iterator[bytes]:
     """Chunks of bytes in which a line feed is one byte; a leading byte order mark is dropped."""
-    wide = encoding.lower().replace("_", "-").replace("utf-", "utf").startswith(("utf16", "utf32"))
-    decode = codecs.getincrementaldecoder(encoding)(errors="replace").decode if wide else None
     mark = "\ufeff".encode()
     first = True
-    while raw := stream.read(_CHUNK):
-        if decode:
-            raw = decode(raw).encode("utf-8", "surrogatepass")
+    for raw in _transcoded(stream, size, encoding):
         yield raw.removeprefix(mark) if first else raw
         first = False
+
+
+def _transcoded(stream: _Stream, size: int, encoding: str) -> Iterator[bytes]:
+    wide = encoding.lower().replace("_", "-").replace("utf-", "utf").startswith(("utf16", "utf32"))
+    decode = codecs.getincrementaldecoder(encoding)(errors="replace").decode if wide else None
+    while raw := stream.read(size):
+        yield decode(raw).encode() if decode else raw
+    if decode:
+        yield decode(b"", True).encode()

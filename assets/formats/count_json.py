@@ -64,7 +64,7 @@ def _whole(data: bytes) -> int | None:
         return len(found) if _objects(found) else None
     if not isinstance(found, dict):
         return None
-    return _bundle(found) if found.get("resourceType") == "Bundle" else 1
+    return _bundle(found, data) if found.get("resourceType") == "Bundle" else 1
 
 
 def _entries(line: bytes) -> int | None:
@@ -76,12 +76,28 @@ def _entries(line: bytes) -> int | None:
         document = _Document()
         document.feed(line)
         return document.bundle_entries()
-    return _bundle(found) if isinstance(found, dict) and found.get("resourceType") == "Bundle" else None
+    return _bundle(found, line) if isinstance(found, dict) and found.get("resourceType") == "Bundle" else None
 
 
-def _bundle(found: dict[str, object]) -> int | None:
+def _bundle(found: dict[str, object], data: bytes) -> int | None:
     entries = found.get("entry", [])
-    return len(entries) if isinstance(entries, list) and _objects(entries) else None
+    return len(entries) if isinstance(entries, list) and _objects(entries) and not _twice(data) else None
+
+
+def _twice(data: bytes) -> bool:
+    """Does the key `entry` stand twice in the outermost object? Then which array counts is anyone's guess."""
+    if data.count(b'"entry"') < 2:
+        return False
+    outermost: list[list[str]] = [[]]
+
+    def keep(pairs: list[tuple[str, object]]) -> None:
+        outermost[0] = [key for key, _ in pairs]
+
+    try:
+        json.loads(data, object_pairs_hook=keep)
+    except (ValueError, RecursionError):
+        return False
+    return outermost[0].count("entry") > 1
 
 
 def _objects(values: list[object]) -> bool:
@@ -168,7 +184,7 @@ _STRING = re.compile(rb'"' + _BODY + rb'"', re.S)
 _REST_OF_STRING = re.compile(_BODY, re.S)
 _NAMES = ((b'"entry"', b"\x01"), (b'"resourceType"', b"\x02"), (b'"Bundle"', b"\x03"))
 _LONGEST_NAME = 16
-_DROP = bytes(c for c in range(256) if c not in b"{}[]\x01\x02\x03")
+_DROP = bytes(c for c in range(256) if c not in b"{}[]:,\x01\x02\x03")
 _STEP = np.zeros(256, np.int32)
 _STEP[[0x7B, 0x5B]], _STEP[[0x7D, 0x5D]] = 1, -1
 
@@ -179,10 +195,11 @@ class _Document:
     def __init__(self) -> None:
         self._carry = b""
         self._inside = False  # within a string that began in an earlier chunk
-        self._depth = self._last = 0
+        self._depth = 0
+        self._last = [0, 0]  # the last two marks of the chunk before
         self._is_array: bool | None = None
         self._is_bundle = self._in_entries = self._bad = False
-        self._entries = self._elements = 0
+        self._entries = self._elements = self._brackets_seen = self._arrays = 0
 
     def feed(self, chunk: bytes) -> None:
         data, self._carry = self._carry + chunk, b""
@@ -211,7 +228,7 @@ class _Document:
         return self._entries if self._is_bundle and not self._is_array and not self.close()[1] else None
 
     def close(self) -> tuple[int, str]:
-        broken = self._bad or self._depth != 0 or self._inside or bool(self._carry.strip())
+        broken = self._bad or self._arrays > 1 or self._depth != 0 or self._inside or bool(self._carry.strip())
         records = self._elements if self._is_array else (self._entries if self._is_bundle else 1)
         return records, "the JSON document is broken" if broken else ""
 
@@ -221,17 +238,21 @@ class _Document:
         steps = _STEP[marks]
         after = np.cumsum(steps) + self._depth
         before = after - steps
-        previous = np.concatenate([[self._last], marks[:-1]])
+        known = np.concatenate([self._last, marks])
+        named, colon = known[:-2], known[1:-1] == 0x3A  # a name, a colon, then this mark
         opens = marks == 0x7B
         self._elements += int(np.count_nonzero(opens & (before == 1)))
-        self._is_bundle |= bool(np.any((marks == 3) & (previous == 2) & (before == 1)))
-        self._bad |= bool(np.any(after < 0)) or bool(np.any((before[1:] == 0) & (steps[1:] > 0)))
+        self._is_bundle |= bool(np.any((marks == 3) & colon & (named == 2) & (before == 1)))
+        self._bad |= bool(np.any(after < 0)) or bool(np.any((before == 0) & (steps > 0) & (np.cumsum(steps != 0) + self._brackets_seen > 1)))
+        self._brackets_seen += int(np.count_nonzero(steps))
+        begins = np.flatnonzero((marks == 0x5B) & colon & (named == 1) & (before == 1))
+        self._arrays += len(begins)
         self._count_entries(
-            np.flatnonzero((marks == 0x5B) & (previous == 1) & (before == 1)),
+            begins,
             np.flatnonzero((marks == 0x5D) & (after == 1)),
             np.flatnonzero(opens & (before == 2)),
         )
-        self._depth, self._last = int(after[-1]), int(marks[-1])
+        self._depth, self._last = int(after[-1]), known[-2:].tolist()
 
     def _count_entries(self, begins: np.ndarray, ends: np.ndarray, objects: np.ndarray) -> None:
         """Objects that lie in an `entry` array, which may reach over several chunks."""

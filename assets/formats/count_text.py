@@ -30,10 +30,14 @@ class RowCounter:
             if not start:
                 return
             self._passing = False
+        data = data[start:] if start else data
+        at = self._many(data)
         cut = data.rfind(b"\n") + 1
-        if cut > start:
-            self._whole_lines(data[start:cut])
-        self._tail = data[max(cut, start) :]
+        if at < cut and (at == 0 or self._open or len(data) - at > self._limit):
+            for line in data[at : cut - 1].split(b"\n"):
+                self._line(line)
+            at = cut
+        self._tail = data[at:]
         if len(self._tail) > self._limit:
             self._line(self._tail)
             self._tail, self._passing = b"", True
@@ -41,21 +45,42 @@ class RowCounter:
     def close(self) -> tuple[int, str]:
         """Rows without the header, and what is broken."""
         if self._tail:
-            self._line(self._tail)
+            for line in self._tail.removesuffix(b"\n").split(b"\n"):
+                self._line(line)
         note = "a quoted field is never closed" if self._open else ""
         while self._open:
             self._restart()
         return max(self._rows - 1, 0), note
 
-    def _whole_lines(self, data: bytes) -> None:
-        if self._open or (self._quote and self._quote in data):
-            for line in data[:-1].split(b"\n"):
-                self._line(line)
-            return
-        ends = np.flatnonzero(np.frombuffer(data, np.uint8) == 10)
+    def _many(self, data: bytes) -> int:
+        """Count the records of data in which every quote stands where it may. Returns where the last one ends; 0 for data in doubt."""
+        if self._open:
+            return 0
+        array = np.frombuffer(data, np.uint8)
+        ends = np.flatnonzero(array == 10)
+        if self._quote and self._quote in data:
+            quotes = np.flatnonzero(array == self._quote[0])
+            ends = ends[(np.searchsorted(quotes, ends) & 1) == 0]  # a line feed after an odd number of quotes lies within quotes
+            if len(ends) == 0 or not self._proper(array, quotes[quotes < ends[-1]]):
+                return 0
+        if len(ends) == 0:
+            return 0
         lengths = np.diff(ends, prepend=-1) - 1
+        if int(lengths.max()) > self._limit:
+            return 0
         lone = ends[lengths == 1]
-        self._rows += len(ends) - int(np.count_nonzero(lengths == 0)) - sum(data[i - 1] == 13 for i in lone.tolist())
+        self._rows += len(ends) - int(np.count_nonzero(lengths == 0)) - int(np.count_nonzero(array[lone - 1] == 13))
+        return int(ends[-1]) + 1
+
+    def _proper(self, array: np.ndarray, quotes: np.ndarray) -> bool:
+        """Does every quote open a field, close one, or belong to a doubled quote?"""
+        quote, delimiter = self._quote[0], self._delimiter[0]
+        opens, closes = quotes[::2], quotes[1::2]
+        before = np.where(opens == 0, 10, array[opens - 1])
+        after = array[closes + 1]
+        ended = (after == 10) | ((after == 13) & (array[np.minimum(closes + 2, len(array) - 1)] == 10))
+        well_opened = (before == delimiter) | (before == 10) | (before == quote)
+        return bool(np.all(well_opened) and np.all(ended | (after == delimiter) | (after == quote)))
 
     def _line(self, line: bytes) -> None:
         inside = bool(self._open)

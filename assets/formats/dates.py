@@ -49,12 +49,12 @@ def parse_timestamps(texts: pa.Array, *, zone: str, partial: bool = False) -> Pa
         timestamp[us, UTC] of the same length.
     """
     try:
-        return _in_range(pc.cast(texts, UTC_MICROSECONDS))
+        return in_range(pc.cast(texts, UTC_MICROSECONDS))
     except pa.ArrowInvalid:
         pass
     if not partial:
         try:
-            return _in_range(_localise(pc.cast(texts, _NAIVE), zone))
+            return in_range(localise(pc.cast(texts, _NAIVE), zone))
         except pa.ArrowInvalid:
             pass
     return _each_distinct(texts, lambda distinct: _parse_slowly(distinct, zone, partial))
@@ -68,14 +68,14 @@ def parse_dates(texts: pa.Array, *, partial: bool = False) -> Parsed:
         partial: A year or month alone is allowed and means its first day.
     """
     try:
-        return _in_range(pc.cast(texts, pa.date32()))
+        return in_range(pc.cast(texts, pa.date32()))
     except pa.ArrowInvalid:
         pass
 
     def convert(distinct: pa.Array) -> Parsed:
         found = [_read(t) for t in distinct.to_pylist()]
         days = pa.array([f.day(partial) if f else None for f in found], pa.date32())
-        return _with_bad(_in_range(days), distinct)
+        return _with_bad(in_range(days), distinct)
 
     return _each_distinct(texts, convert)
 
@@ -100,7 +100,7 @@ def parse_parts(texts: pa.Array) -> tuple[dict[str, pa.Array], tuple[int, ...]]:
 def zone_is_known(zone: str) -> bool:
     """Is this zone in the time zone database of the machine?"""
     try:
-        _localise(pa.array([0], _NAIVE), zone)
+        localise(pa.array([0], _NAIVE), zone)
     except (pa.ArrowInvalid, ValueError):
         return False
     return True
@@ -155,8 +155,8 @@ def _parse_slowly(distinct: pa.Array, zone: str, partial: bool) -> Parsed:
         zoned.append(spelt + offset if offset else None)
         naive.append(None if offset else spelt)
     first = _cast_each(zoned, UTC_MICROSECONDS)
-    second = _localise(_cast_each(naive, _NAIVE), zone)
-    return _with_bad(_in_range(pc.coalesce(first, second)), distinct)
+    second = localise(_cast_each(naive, _NAIVE), zone)
+    return _with_bad(in_range(pc.coalesce(first, second)), distinct)
 
 
 def _cast_each(texts: list[str | None], kind: pa.DataType) -> pa.Array:
@@ -175,7 +175,7 @@ def _cast_one(one: pa.Array, kind: pa.DataType) -> pa.Array:
         return pa.nulls(1, kind)
 
 
-def _localise(naive: pa.Array, zone: str) -> pa.Array:
+def localise(naive: pa.Array, zone: str) -> pa.Array:
     """Wall clock -> UTC. A time that a clock change skipped becomes the first instant after it; one that came twice, the first."""
     if zone == "UTC":
         return pc.cast(naive, UTC_MICROSECONDS)
@@ -190,8 +190,8 @@ def _each_distinct(texts: pa.Array, convert: Callable[[pa.Array], Parsed]) -> Pa
     return Parsed(parsed.values.take(encoded.indices), _positions(pc.is_in(encoded.indices, value_set=bad)) if parsed.bad else ())
 
 
-def _in_range(values: pa.Array) -> Parsed:
-    """Null what lies outside the range of years."""
+def in_range(values: pa.Array) -> Parsed:
+    """Null what lies outside the range of years; date32 or timestamp[us, UTC]."""
     unit, kind = (1, pa.int32()) if values.type == pa.date32() else (_MICROSECONDS_A_DAY, pa.int64())
     numbers = values.view(kind) if values.type == pa.date32() else values.cast(kind)
     first, end = ((date(year, 1, 1) - date(1970, 1, 1)).days * unit for year in (FIRST_YEAR, LAST_YEAR + 1))

@@ -1,338 +1,235 @@
-"""Delimited text (CSV, TSV) of a declared encoding, delimiter and quote -> spool rows.
+"""Delimited text (CSV and its kin) -> Arrow.
 
-Belongs here: cutting text into records and fields. Does not belong here: what a column means (`tabular`), counting (`count_text`).
+Belongs here: encoding, the header, the fast and the exact way. Does not belong here: records (`records`), columns (`tabular`), types (`values`).
 
-What a record is, is written in `count`. A block of lines goes to pyarrow's reader; where the rows it returns are not as many as the block has
-lines, or a line is ragged, the block is read again record by record, so that each bad record gets its own reason.
+The text goes to Arrow's reader a block of whole records at a time, and the rows it finds are compared with the records of the block. Ragged
+rows, NULs and bytes that do not decode send a block the exact way, which takes the bad records out, each with its reason.
 """
 
 from __future__ import annotations
 
 import codecs
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
-import pyarrow.csv as pc_csv
+import pyarrow.csv as pv
 
 from assets.formats.faults import Faults
 from assets.formats.job import Job, SourceFile
 from assets.formats.progress import Progress
 from assets.formats.reasons import FileRefused, Reason
+from assets.formats.records import BadRecord, Grammar, Records, read_records
 from assets.formats.spool import Rejection, Spool
-from assets.formats.stream import Lines, LongLine, Read, open_source, read_lines
-from assets.formats.tabular import TableMapper
+from assets.formats.stream import BOM, Read, open_source
+from assets.formats.tabular import TableReader, Texts
+from assets.formats.text import is_utf8, null_texts, said
+
+_WIDE = re.compile(r"utf[-_]?(16|32)", re.I)
+_REPLACED = "\ufffd".encode()
 
 
-@dataclass
-class _Row:
-    """One record of the exact path: its fields, or the reason it has none."""
+@dataclass(frozen=True)
+class _Table:
+    """A file whose header is read."""
 
-    number: int
-    offset: int
-    fields: list[str] | None
-    reason: Reason | str | None = None
+    file: SourceFile
+    headers: tuple[str, ...]
+    reader: TableReader
 
 
 class DelimitedReader:
-    """Reads delimited files into the spool of one job."""
+    """Reads delimited files into a spool."""
 
     def __init__(self, job: Job, spool: Spool, progress: Progress) -> None:
-        """Take encoding, delimiter and quote from the job; nothing is guessed."""
-        self._job, self._spool, self._progress, self._faults = job, spool, progress, Faults(job)
-        self._encoding = str(job.options.get("encoding") or "utf-8")
-        self._delimiter = str(job.options.get("delimiter") or ",")
-        self._quote = str(job.options.get("quote", '"') or "")
+        """Read the options of the feed."""
+        self._job, self._spool, self._progress = job, spool, progress
+        self._faults = Faults(job)
+        options = job.options
+        self._encoding = codecs.lookup(str(options.get("encoding") or "utf-8")).name
+        self._is_wide = bool(_WIDE.match(self._encoding))
+        self._text_encoding = "utf-8" if self._is_wide or self._encoding in ("ascii", "utf-8-sig") else self._encoding
+        self._delimiter = str(options.get("delimiter") or ",")
+        self._quote = str(options.get("quote", '"') or "")
+        self._nulls = null_texts(options.get("null_values"))
+        self._grammar = Grammar(self._delimiter.encode(), self._quote.encode(), job.limits.record_bytes)
 
     def read(self, file: SourceFile) -> None:
-        """Read one file."""
-        if file.entity is None or file.entity not in self._job.entities:
-            raise FileRefused(Reason.UNKNOWN_FILE, "no table of the contract")
+        """Read one file.
+
+        Raises:
+            FileRefused: Nothing of it can be used.
+        """
+        if file.entity is None:
+            raise FileRefused(Reason.UNKNOWN_FILE, "no table has this name")
         with open_source(file, self._job.limits) as read:
-            _File(self, file).read(self._transcoded(read))
+            table: _Table | None = None
+            number = 1
+            for block in read_records(self._transcoded(read) if self._is_wide else read, self._grammar):
+                if isinstance(block, BadRecord):
+                    if table is None:
+                        raise FileRefused(Reason.HEADER_MISMATCH, "the first row cannot be read")
+                    self._spool.reject(file.index, [Rejection(number, block.reason, None, None, self._place(block.offset))])
+                    number += 1
+                    continue
+                if table is None:
+                    table, block = self._header(file, block)
+                    if table is None or not block.data:
+                        continue
+                number += self._guard(table, block, number)
+            if table is None:
+                raise FileRefused(Reason.EMPTY_FILE, "no row, not even a header")
 
     def _transcoded(self, read: Read) -> Read:
-        """Wide encodings have line feeds of several bytes: they are turned into UTF-8 on the way in."""
-        name = codecs.lookup(self._encoding).name
-        if not name.startswith(("utf-16", "utf-32")):
-            return read
-        decode = codecs.getincrementaldecoder(name)(errors="strict").decode
+        """UTF-16 and UTF-32 as UTF-8; what does not decode becomes U+FFFD and is found again there."""
+        decoder = codecs.getincrementaldecoder(self._encoding)(errors="replace")
+        ended = False
 
-        def narrow(size: int) -> bytes:
-            while raw := read(size):
-                try:
-                    text = decode(raw)
-                except UnicodeDecodeError:
-                    raise FileRefused(Reason.INVALID_DOCUMENT, f"not {self._encoding} text", rule="encoding") from None
-                if text:
-                    return text.removeprefix("\ufeff").encode("utf-8", "surrogatepass")
-            return b""
+        def transcode(size: int) -> bytes:
+            nonlocal ended
+            text = ""
+            while not text and not ended:
+                raw = read(size)
+                ended = not raw
+                text = decoder.decode(raw, ended)
+            return text.encode()
 
-        return narrow
+        return transcode
 
-    @property
-    def byte_encoding(self) -> str:
-        """Encoding of the lines after transcoding."""
-        return "utf-8" if codecs.lookup(self._encoding).name.startswith(("utf-16", "utf-32")) else self._encoding
+    def _place(self, offset: int) -> int | None:
+        return None if self._is_wide else offset
 
+    def _header(self, file: SourceFile, block: Records) -> tuple[_Table | None, Records]:
+        """Read the first record that is not blank; the rest of the block follows it."""
+        for at, record in self._grammar.split(block.data):
+            try:
+                names = [name.decode(self._text_encoding).strip() for name in self._grammar.fields(record.removeprefix(BOM))]
+            except UnicodeDecodeError:
+                raise FileRefused(Reason.HEADER_MISMATCH, f"the header is not {self._encoding}") from None
+            end = at + len(record)
+            rest = Records(block.data[end:], block.offset + end, None if block.count is None else block.count - 1)
+            return _Table(file, tuple(names), TableReader(self._job, file, names)), rest
+        return None, block
 
-class _File:
-    """One file on its way into the spool."""
+    # --- blocks
 
-    def __init__(self, reader: DelimitedReader, file: SourceFile) -> None:
-        self._r, self._file = reader, file
-        self._encoding = reader.byte_encoding
-        self._header: list[str] = []
-        self._mapper: TableMapper | None = None
-        self._number = 0
-        self._carry = b""
-        self._carry_at = 0
-
-    def read(self, read: Read) -> None:
-        limit = self._r._job.limits.record_bytes
-        for piece in read_lines(read, record_bytes=limit):
-            if isinstance(piece, LongLine):
-                self._finish()
-                self._long(piece)
-                continue
-            data, offset = piece.data, piece.offset
-            if self._mapper is None:
-                data, offset = self._take_header(data, offset)
-            if data:
-                self._block(Lines(data, offset))
-        self._finish()
-        if self._mapper is None:
-            raise FileRefused(Reason.EMPTY_FILE, "no header line")
-
-    def _take_header(self, data: bytes, offset: int) -> tuple[bytes, int]:
-        while data:
-            end = data.index(b"\n") + 1
-            line, data = data[:end].strip(b"\r\n"), data[end:]
-            offset += end
-            if line.strip():
-                break
-        else:
-            return b"", offset
-        try:
-            text = line.decode(self._encoding)
-        except UnicodeDecodeError:
-            raise FileRefused(Reason.HEADER_MISMATCH, f"the header is not {self._encoding} text", rule="encoding") from None
-        self._header = [h.strip().removeprefix("\ufeff") for h in _split(text, self._r._delimiter, self._r._quote) or [text]]
-        if len(set(self._header)) != len(self._header):
-            twice = sorted({h for h in self._header if self._header.count(h) > 1})
-            raise FileRefused(Reason.HEADER_MISMATCH, f"named twice: {', '.join(t[:40] for t in twice)}", rule="header")
-        assert self._file.entity is not None
-        self._mapper = TableMapper(self._r._job, self._r._job.entities[self._file.entity], self._file, self._header)
-        return data, offset
-
-    def _block(self, lines: Lines) -> None:
-        first = self._number + 1
-        faults, index = self._r._faults, self._file.index
-        self._r._progress.block(index, first)
-        careful = faults.careful(index, first) or faults.exact(index)
-        quoted = bool(self._r._quote) and self._r._quote.encode() in lines.data
-        if not careful:
-            faults.trip(lines.data)
-        if careful or self._carry or not self._fast(lines, quoted):
-            self._exact(lines, careful)
-
-    def _fast(self, lines: Lines, quoted: bool) -> bool:
-        """Read a block with pyarrow; False where anything about it is odd, then nothing was written."""
-        data = lines.data
-        if b"\0" in data:
-            return False
-        expected = data.count(b"\n") - _blank_lines(data)
-        if expected == 0:
-            return True
-        try:
-            text = data if self._encoding.lower().replace("-", "") == "utf8" else data.decode(self._encoding).encode()
-            assert self._mapper is not None
-            table = pc_csv.read_csv(
-                pa.BufferReader(text),
-                pc_csv.ReadOptions(column_names=self._header, block_size=max(len(text), 1), use_threads=False),
-                pc_csv.ParseOptions(
-                    delimiter=self._r._delimiter, quote_char=self._r._quote or False, double_quote=True, newlines_in_values=False
-                ),
-                pc_csv.ConvertOptions(
-                    column_types=dict.fromkeys(self._header, pa.string()), include_columns=self._mapper.wanted, strings_can_be_null=False,
-                    check_utf8=True,
-                ),
-            )  # fmt: skip
-        except (pa.ArrowInvalid, UnicodeDecodeError):
-            return False
-        if table.num_rows != expected or (quoted and _odd_quotes(data, self._r._quote.encode())):
-            return False
-        numbers = pa.array(range(self._number + 1, self._number + 1 + expected), pa.int64())
-        self._number += expected
-        self._write({name: table[name].combine_chunks() for name in table.column_names}, numbers)
-        return True
-
-    def _write(self, columns: dict[str, pa.Array], numbers: pa.Array) -> None:
-        assert self._mapper is not None
-        self._mapper.write(self._r._spool, columns, numbers)
-
-    def _exact(self, lines: Lines, careful: bool) -> None:
-        data, offset = self._carry + lines.data, self._carry_at if self._carry else lines.offset
-        self._carry = b""
-        rows: list[_Row] = []
-        for row in self._records(data, offset, last=False):
-            if careful:
-                self._touch(row, data, offset)
-            rows.append(row)
-        self._flush(rows)
-
-    def _touch(self, row: _Row, data: bytes, offset: int) -> None:
-        """Name the record before anything is done with it; refuse it if an earlier run died of it."""
-        self._r._progress.record(self._file.index, row.number)
-        if reason := self._r._faults.skipped(self._file.index, row.number):
-            row.fields, row.reason = None, reason
-            return
-        begin = row.offset - offset
-        self._r._faults.trip(data[begin : data.find(b"\n", begin) + 1])
-
-    def _finish(self) -> None:
-        """Whatever quote is still open now is never closed."""
-        if self._carry:
-            data, offset, self._carry = self._carry, self._carry_at, b""
-            self._flush(list(self._records(data, offset, last=True)))
-
-    def _records(self, data: bytes, offset: int, *, last: bool) -> Iterator[_Row]:
-        """Cut whole lines into records; an open quote at the end of the block is carried over unless it is the last."""
-        quote, at = self._r._quote.encode(), 0
-        limit = self._r._job.limits.record_bytes
-        while at < len(data):
-            end = data.index(b"\n", at) + 1
-            line = data[at:end].rstrip(b"\r\n") if data[at:end].strip(b"\r\n") else b""
-            if not line:
-                at = end
-                continue
-            if quote and quote in line:
-                closed = _closes(data, at, quote, self._r._delimiter.encode(), limit)
-                if closed is None and not last and len(data) - at <= limit:
-                    self._carry, self._carry_at = data[at:], offset + at
-                    return
-                if closed is not None and closed > end:
-                    line, end = data[at:closed].rstrip(b"\r\n"), closed
-                elif closed is None or closed < 0:
-                    self._number += 1
-                    yield _Row(self._number, offset + at, None, Reason.UNCLOSED_QUOTE)
-                    at = end
-                    continue
-            self._number += 1
-            yield self._row(line, offset + at)
-            at = end
-
-    def _row(self, line: bytes, at: int) -> _Row:
-        if b"\0" in line:
-            return _Row(self._number, at, None, Reason.NUL_BYTE)
-        try:
-            text = line.decode(self._encoding)
-        except UnicodeDecodeError:
-            return _Row(self._number, at, None, Reason.ENCODING)
-        fields = _split(text, self._r._delimiter, self._r._quote)
-        if fields is None:
-            return _Row(self._number, at, None, Reason.UNCLOSED_QUOTE)
-        if len(fields) != len(self._header):
-            return _Row(self._number, at, None, Reason.RAGGED_ROW)
-        return _Row(self._number, at, fields)
-
-    def _flush(self, rows: Sequence[_Row]) -> None:
-        bad = [r for r in rows if r.fields is None]
-        self._r._spool.reject(
-            self._file.index,
-            [Rejection(r.number, r.reason or Reason.RAGGED_ROW, None, getattr(r.reason, "sentence", None), r.offset) for r in bad],
-        )
-        good = [r for r in rows if r.fields is not None]
-        if good:
-            assert self._mapper is not None
-            position = {name: i for i, name in enumerate(self._header)}
-            columns = {
-                name: pa.array([r.fields[position[name]] for r in good if r.fields is not None], pa.string())
-                for name in self._mapper.wanted
-            }
-            self._write(columns, pa.array([r.number for r in good], pa.int64()))
-
-    def _long(self, line: LongLine) -> None:
-        self._number += 1
-        reason = Reason.RECORD_TOO_LARGE
-        self._r._spool.reject(self._file.index, [Rejection(self._number, reason, None, reason.sentence, line.offset)])
-
-
-def _blank_lines(data: bytes) -> int:
-    """Lines that hold nothing but a carriage return."""
-    blank = data.count(b"\n\r\n") + data.count(b"\n\n") if b"\n\n" in data or b"\n\r\n" in data else 0
-    if not blank:
-        return int(data.startswith((b"\n", b"\r\n")))
-    return sum(1 for line in data[:-1].split(b"\n") if line in (b"", b"\r"))
-
-
-def _odd_quotes(data: bytes, quote: bytes) -> bool:
-    """Does any line hold an odd number of quotes? Then a record may span lines."""
-    return any(line.count(quote) % 2 for line in data.split(b"\n") if quote in line)
-
-
-def _closes(data: bytes, at: int, quote: bytes, delimiter: bytes, limit: int) -> int | None:
-    """Where the record that begins at `at` ends (after its line feed).
-
-    Returns:
-        The position; None where a quote is still open at the end of the data; -1 where a quote closes before something that is neither
-        delimiter nor line end.
-    """
-    inside, begin = False, at
-    while True:
-        if not inside:
-            end = data.find(b"\n", at)
-            found = data.find(quote, at, end + 1)
-            if found < 0:
-                return end + 1
-            if found == begin or data[found - 1 : found] in (delimiter, b"\n"):
-                inside, at = True, found + 1
+    def _guard(self, table: _Table, block: Records, first: int) -> int:
+        """Read a block, record by record where an earlier run died. Returns how many records it held."""
+        file = table.file.index
+        self._progress.block(file, first)
+        if not self._faults.careful(file, first):
+            self._faults.trip(block.data)
+            return self._block(table, block, first)
+        number = first
+        for at, record in self._grammar.split(block.data):
+            place = self._place(block.offset + at)
+            if reason := self._faults.skipped(file, number):
+                self._spool.reject(file, [Rejection(number, reason, None, None, place)])
             else:
-                next_field = data.find(delimiter, found, end + 1)
-                if next_field < 0:
-                    return end + 1
-                at = next_field
-            continue
-        found = data.find(quote, at)
-        if found < 0 or found - begin > limit:
-            return None if found < 0 else -1
-        after = data[found + 1 : found + 2]
-        if after == quote:
-            at = found + 2
-            continue
-        if after not in (delimiter, b"\n", b"\r"):
-            return -1
-        inside, at = False, found + 1
+                self._progress.record(file, number)
+                self._faults.trip(record)
+                self._block(table, Records(record, block.offset + at, 1), number)
+            number += 1
+        return number - first
+
+    def _block(self, table: _Table, block: Records, first: int) -> int:
+        texts = None if self._faults.exact(table.file.index) else self._fast(table, block)
+        if texts is not None:
+            self._write(table, texts, range(first, first + texts.rows))
+            return texts.rows
+        good, numbers, rejections, count = self._exact(table, block, first)
+        self._spool.reject(table.file.index, rejections)
+        if good:
+            data = b"".join(good)
+            texts = self._fast(table, Records(data, 0, len(good)))
+            self._write(table, texts or self._slow(table, good), numbers)
+        return count
+
+    def _write(self, table: _Table, texts: Texts, numbers: Sequence[int]) -> None:
+        file = table.file
+        arrays, faults = table.reader.read(texts)
+        self._spool.reject(file.index, self._spool.write_rows(str(file.entity), file.index, arrays, numbers, faults))
+
+    # --- the fast way
+
+    def _fast(self, table: _Table, block: Records) -> Texts | None:
+        """The needed columns, if the block is beyond doubt."""
+        data = self._as_utf8(block.data)
+        if data is None or b"\0" in data:
+            return None
+        names = [str(i) for i in range(len(table.headers))]
+        needed = {header: names[table.headers.index(header)] for header in table.reader.needed}
+        try:
+            found = pv.read_csv(
+                pa.BufferReader(data),
+                read_options=pv.ReadOptions(use_threads=False, block_size=max(len(data) + 1, 65_536), column_names=names),
+                parse_options=pv.ParseOptions(
+                    delimiter=self._delimiter,
+                    quote_char=self._quote or False,
+                    escape_char=False,
+                    newlines_in_values=block.count is not None,
+                ),
+                convert_options=pv.ConvertOptions(
+                    check_utf8=False,
+                    column_types={name: pa.string() for name in needed.values()},
+                    include_columns=list(needed.values()) or names[:1],
+                ),
+            )
+        except pa.ArrowInvalid:
+            return None
+        if found.num_rows != (_lines(data, found.num_rows) if block.count is None else block.count):
+            return None
+        return Texts({header: said(found[name].combine_chunks(), self._nulls) for header, name in needed.items()}, found.num_rows)
+
+    def _as_utf8(self, data: bytes) -> bytes | None:
+        if self._text_encoding == "utf-8":
+            return data if is_utf8(data) and not (self._is_wide and _REPLACED in data) else None
+        try:
+            return data.decode(self._text_encoding).encode()
+        except UnicodeDecodeError:
+            return None
+
+    # --- the exact way
+
+    def _exact(self, table: _Table, block: Records, first: int) -> tuple[list[bytes], list[int], list[Rejection], int]:
+        """(good records, their numbers, the others, how many records there are)."""
+        good: list[bytes] = []
+        numbers: list[int] = []
+        rejections: list[Rejection] = []
+        number = first
+        for at, record in self._grammar.split(block.data):
+            fault = self._wrong(record, len(table.headers))
+            if fault is None:
+                good.append(record)
+                numbers.append(number)
+            else:
+                rejections.append(Rejection(number, fault[0], None, fault[1], self._place(block.offset + at)))
+            number += 1
+        return good, numbers, rejections, number - first
+
+    def _wrong(self, record: bytes, width: int) -> tuple[Reason, str | None] | None:
+        if b"\0" in record:
+            return Reason.NUL_BYTE, None
+        if self._as_utf8(record) is None:
+            return Reason.ENCODING, f"not {self._encoding}"
+        fields = len(self._grammar.fields(record))
+        return None if fields == width else (Reason.RAGGED_ROW, f"{fields} fields, the header has {width}")
+
+    def _slow(self, table: _Table, records: Sequence[bytes]) -> Texts:
+        """The needed columns, field by field: for text that Arrow's reader takes apart differently (a lone carriage return)."""
+        rows = [self._grammar.fields(record) for record in records]
+        columns = {}
+        for header in table.reader.needed:
+            place = table.headers.index(header)
+            texts = [row[place].decode(self._text_encoding) for row in rows]
+            columns[header] = said(pa.array(texts, pa.string()), self._nulls)
+        return Texts(columns, len(rows))
 
 
-def _split(text: str, delimiter: str, quote: str) -> list[str] | None:
-    """Fields of one record; None where a quoted field does not close before a delimiter or the end."""
-    if not quote or quote not in text:
-        return text.split(delimiter)
-    fields: list[str] = []
-    at = 0
-    while True:
-        if text.startswith(quote, at):
-            end = at + 1
-            while True:
-                end = text.find(quote, end)
-                if end < 0:
-                    return None
-                if text.startswith(quote, end + 1):
-                    end += 2
-                    continue
-                break
-            fields.append(text[at + 1 : end].replace(quote * 2, quote))
-            at = end + 1
-            if at == len(text):
-                return fields
-            if not text.startswith(delimiter, at):
-                return None
-        else:
-            end = text.find(delimiter, at)
-            if end < 0:
-                fields.append(text[at:])
-                return fields
-            fields.append(text[at:end])
-            at = end
-        at += len(delimiter)
+def _lines(data: bytes, rows: int) -> int:
+    """Records of text without quotes. Blank lines are looked for only where the line feeds alone do not make up `rows`."""
+    feeds = data.count(b"\n")
+    if feeds == rows:
+        return feeds
+    return sum(line not in (b"", b"\r") for line in data[:-1].split(b"\n"))

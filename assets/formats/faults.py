@@ -29,6 +29,11 @@ class Faults:
         )
         self._hooks = [(str(job.options[name]).encode(), act) for name, act in hooks if job.options.get(name)]
 
+    @property
+    def hooked(self) -> bool:
+        """Is any test hook set?"""
+        return bool(self._hooks)
+
     def careful(self, file: int, first: int) -> bool:
         """Must the block that begins with this record be read one record at a time?"""
         return (file, first) in self._recovery.careful

@@ -16,7 +16,7 @@ from assets.formats.faults import Faults
 from assets.formats.fhir_columns import EntityReader
 from assets.formats.fhir_learned import LearnedTypes
 from assets.formats.fhir_r4 import R4_TYPES, entity_of
-from assets.formats.fhir_tables import CATCH_ALL, Group, Tables
+from assets.formats.fhir_tables import CATCH_ALL, Tables
 from assets.formats.job import Job, SourceFile
 from assets.formats.json_lines import Judge
 from assets.formats.progress import Progress
@@ -64,6 +64,7 @@ class FhirReader:
             DeliveryRefused: It is not FHIR R4.
         """
         self._start_over()
+        self._urls = _NO_URLS
         self._cut(file)
         self._flush(file)
 
@@ -81,10 +82,11 @@ class FhirReader:
                 return
             alone = head.is_document or documents.has_one_line(head.replay)
         with open_source(file, limits) as read:  # a very long first line: read again, now that its kind is known
+            head = documents.Head(read, limits.record_bytes)
             if alone:
-                self._document(file, documents.whole(file, read, 0, self._job))
+                self._document(file, documents.whole(file, head.replay, head.skipped, self._job))
             else:
-                self._lines(file, read, 0, bundles=False)
+                self._lines(file, head.replay, head.skipped, bundles=False)
 
     def _lines(self, file: SourceFile, read: Read, skipped: int, *, bundles: bool) -> None:
         number = 1
@@ -100,8 +102,10 @@ class FhirReader:
                     number += self._bundle_line(file, line, number) if line.strip() else 0
 
     def _bundle_line(self, file: SourceFile, line: bytes, number: int) -> int:
+        self._progress.block(file.index, number)
         found = documents.entries_of(line)
         if found is None or not found.is_bundle:
+            self._use_urls(file, _NO_URLS)
             return self._guard(file, line + b"\n", [number], self._resources)
         return self._entries(file, found, number)
 
@@ -113,16 +117,18 @@ class FhirReader:
 
     def _entries(self, file: SourceFile, found: documents.Entries, number: int) -> int:
         """Read bundle entries or array elements as if they were lines. Returns their number."""
-        urls = documents.full_urls(found) if found.is_bundle else _NO_URLS
-        if urls or self._urls:
-            self._flush(file)  # what is pending belongs to the urls of the bundle before
-        self._urls = urls
+        self._use_urls(file, documents.full_urls(found) if found.is_bundle else _NO_URLS)
         work = self._wrapped if found.is_bundle else self._resources
         for block, numbers, long in documents.blocks(found, number, self._job.limits.record_bytes):
             self._spool.reject(file.index, [Rejection(n, Reason.RECORD_TOO_LARGE) for n in long])
             if numbers:
                 self._guard(file, block, numbers, work)
         return len(found.texts)
+
+    def _use_urls(self, file: SourceFile, urls: Mapping[str, str]) -> None:
+        if urls or self._urls:
+            self._flush(file)  # what is pending belongs to the bundle before
+        self._urls = urls
 
     def _wrapped(self, file: SourceFile, block: bytes, numbers: Numbers, offset: int | None) -> int:
         """Take the resources out of Bundle entries."""
@@ -199,17 +205,9 @@ class FhirReader:
         tables = self._tables
         self._start_over()
         for entity, group in tables.groups.items():
-            tables.rejections += self._table(file, entity, group)
+            arrays, faults = self._readers[entity].read(group.column, len(group.numbers), self._urls)
+            tables.rejections += self._spool.write_rows(entity, file.index, arrays, group.numbers, faults)
         self._spool.reject(file.index, sorted(tables.rejections, key=lambda r: r.row_number))
-
-    def _table(self, file: SourceFile, entity: str, group: Group) -> list[Rejection]:
-        arrays, faults = self._readers[entity].read(group.column, len(group.numbers), self._urls)
-        place = [pa.repeat(pa.scalar(file.index, pa.int32()), len(group.numbers)), pa.array(group.numbers, pa.int64())]
-        batch = pa.RecordBatch.from_arrays([*arrays, *place], schema=self._spool.schema(entity))
-        if faults:
-            batch = batch.filter(pa.array([row not in faults for row in range(len(group.numbers))]))
-        self._spool.write(entity, file.index, batch)
-        return [Rejection(group.numbers[row], f.reason, f.rule, f.detail) for row, f in faults.items()]
 
     def _bury(self, file: SourceFile, tombstones: list[tuple[int, str, str]]) -> None:
         """Deleted resources: their table and the scope in which their id is hashed."""

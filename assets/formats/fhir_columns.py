@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -22,7 +21,7 @@ from assets.formats import dates
 from assets.formats.fhir_paths import Source, compile_plan
 from assets.formats.fhir_r4 import R4_TYPES
 from assets.formats.job import Column, EntityPlan
-from assets.formats.reasons import Reason
+from assets.formats.reasons import Fault, Reason
 from assets.formats.spool import is_identifier_list, spool_type
 
 Row = dict[str, msgspec.Raw]
@@ -30,15 +29,6 @@ Row = dict[str, msgspec.Raw]
 
 NULL = msgspec.Raw(b"null")
 _WHERE = re.compile(r" - at `\$([^`]*)`")
-
-
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """Why a row is refused."""
-
-    reason: Reason
-    rule: str | None = None
-    detail: str | None = None
 
 
 class EntityReader:

@@ -19,6 +19,7 @@ import msgspec
 from assets.formats.fhir_columns import Row
 from assets.formats.fhir_r4 import R4_TYPES
 from assets.formats.job import Job, SourceFile
+from assets.formats.reasons import FileRefused, Reason
 from assets.formats.stream import BLOCK_BYTES, BOM, Read, open_source
 
 Bytes = bytes | memoryview
@@ -29,7 +30,7 @@ _HELD_BYTES = 64 * 2**20
 
 _OBJECT = msgspec.json.Decoder(Row)
 _ARRAY = msgspec.json.Decoder(list[msgspec.Raw])
-_TOKEN = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[{}\[\]]', re.S)
+_TOKEN = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\Z)|[{}\[\]:]', re.S)
 _DELETED = re.compile(r"([A-Za-z]+)/([^/?#\s]+)")
 
 
@@ -45,6 +46,8 @@ class Head:
                 piece = (piece.removeprefix(BOM) if self.skipped == 0 else piece).lstrip(_SPACE)
                 self.skipped += size - len(piece)
             self._data += piece
+        if not self._data and not self.skipped:
+            raise FileRefused(Reason.EMPTY_FILE, "0 bytes unpacked")
         self._line = self._data.partition(b"\n")[0].rstrip()
         self.is_long = len(self._line) > record_bytes
 
@@ -126,8 +129,8 @@ def _cut(data: Bytes) -> Entries | None:
     found = _OBJECT.decode(data)
     if bytes(found.get("resourceType", b"")) != b'"Bundle"':
         return Entries([data], is_bundle=False)
-    if sum(1 for _ in re.finditer(rb'"entry"', data)) > 1:  # a List inside, or the key twice: the brackets tell
-        return _cut_by_brackets(data)
+    if sum(1 for _ in re.finditer(rb'"entry"', data)) > 1 and _cut_by_brackets(data) is None:
+        return None  # not a List among the entries, but the key twice
     return _objects(_ARRAY.decode(found["entry"]) if "entry" in found else [], is_bundle=True)
 
 
@@ -139,29 +142,33 @@ def _cut_by_brackets(data: Bytes) -> Entries | None:
     """Cut a document whose inside is broken or too deep to decode; only brackets and strings have to be sound."""
     is_array = bytes(data[:1]) == b"["
     level = 1 if is_array else 2
-    depth = start = end = 0
+    depth = start = end = 0  # `start` is one more than where the object began, 0 outside of objects
     inside = is_bundle = False
-    previous = b""
+    arrays = 0
+    named = previous = b""  # the two tokens before
     found: list[Bytes] = []
     for match in _TOKEN.finditer(data):
         token = match.group()
         if end:  # something follows the document
             return None
         if token in (b"{", b"["):
-            inside |= is_array or (depth == 1 and token == b"[" and previous == b'"entry"')
+            opens = depth == 1 and token == b"[" and (named, previous) == (b'"entry"', b":") and not is_array
+            arrays += opens
+            inside |= is_array or opens
             if token == b"{" and depth == level and inside:
-                start = match.start()
+                start = match.start() + 1
             depth += 1
         elif token in (b"}", b"]"):
             depth -= 1
-            if token == b"}" and depth == level and inside:
-                found.append(data[start : match.end()])
+            if start and depth == level:
+                found.append(data[start - 1 : match.end()])
+                start = 0
             inside &= depth > 1 or is_array
             end = match.end() if depth <= 0 else 0
         else:
-            is_bundle |= depth == 1 and previous == b'"resourceType"' and token == b'"Bundle"'
-        previous = token
-    if depth != 0 or not end or bytes(data[end:]).strip(_SPACE):
+            is_bundle |= depth == 1 and (named, previous, token) == (b'"resourceType"', b":", b'"Bundle"')
+        named, previous = previous, token
+    if depth != 0 or not end or arrays > 1 or bytes(data[end:]).strip(_SPACE):
         return None
     return Entries(found if is_array or is_bundle else [data], is_bundle and not is_array)
 

@@ -16,13 +16,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import msgspec
-import pyarrow as pa
 
 from assets.formats.fhir_columns import Row
 from assets.formats.fhir_learned import LearnedTypes
 from assets.formats.json_depth import decode_lines, nesting
 from assets.formats.reasons import Reason
 from assets.formats.spool import Rejection
+from assets.formats.text import is_utf8
 
 _DECODER = msgspec.json.Decoder(Row)
 _ENCODER = msgspec.json.Encoder()
@@ -67,7 +67,7 @@ class Judge:
         Returns:
             Sound objects, whose values hold no white space between tokens, and rejections.
         """
-        if not _is_utf8(block):
+        if not is_utf8(block):
             return self._one_by_one(block, numbers, offset)
         for spaced in (self._spaced, not self._spaced):
             text = _tighten(block) if spaced else block
@@ -112,17 +112,6 @@ class Judge:
         return Judged(rows, False, kept, records, rejections)
 
 
-def _is_utf8(block: bytes) -> bool:
-    if block.isascii():
-        return True
-    one = pa.Array.from_buffers(pa.large_binary(), 1, [None, pa.array([0, len(block)], pa.int64()).buffers()[1], pa.py_buffer(block)])
-    try:
-        one.cast(pa.large_string())
-    except pa.ArrowInvalid:
-        return False
-    return True
-
-
 def _tighten(block: bytes) -> bytes | None:
     """The block without white space between tokens and without blank lines; None if some line is no JSON."""
     try:
@@ -132,7 +121,7 @@ def _tighten(block: bytes) -> bytes | None:
 
 
 def _judge_line(line: bytes, depth: int) -> Row | tuple[Reason, str | None]:
-    if not _is_utf8(line):
+    if not is_utf8(line):
         return Reason.ENCODING, None
     if nesting(line, depth) > depth:
         return Reason.TOO_DEEP, None

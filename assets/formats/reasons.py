@@ -6,6 +6,7 @@ Belongs here: codes, one sentence each, and what to do about it. Does not belong
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import StrEnum
 
 
@@ -210,6 +211,21 @@ class Reason(StrEnum):
         "count_mismatch", "delivery", "A file holds another number of records than the manifest says.",
         "Send the complete file, or correct `records`.",
     )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Why one row is refused.
+
+    Attributes:
+        reason: Code of the closed list.
+        rule: Column or JSON path that was broken.
+        detail: Neutral explanation for people.
+    """
+
+    reason: Reason
+    rule: str | None = None
+    detail: str | None = None
 
 
 class FileRefused(Exception):

@@ -9,26 +9,43 @@ dies again, without the record; a record that cannot be named costs the file. Ev
 from __future__ import annotations
 
 import json
+import os
+import select
 import shutil
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
-from assets.formats.job import Recovery, dump_recovery
+from assets.formats.job import Limits, Recovery, dump_recovery
 from assets.formats.progress import Doing, read_mark, read_place
 from assets.formats.reasons import Reason
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-_OUT_OF_MEMORY, _DEFECT = 71, 72
-_TRIES = 200
-_POLL_SECONDS = 0.02
+
+OUT_OF_MEMORY, DEFECT = 71, 72
+"""Exit codes of the child for a refused allocation and for an exception nobody expected."""
+
+ENVIRONMENT: Mapping[str, str] = {
+    "LC_ALL": "C.UTF-8",
+    "TZ": "UTC",
+    # Blocks of a megabyte are made and dropped all the time. glibc would give each back to the kernel, which clears the pages anew: 15 % of the time.
+    "MALLOC_MMAP_THRESHOLD_": str(256 * 2**20),
+    "MALLOC_TRIM_THRESHOLD_": str(256 * 2**20),
+    "MALLOC_TOP_PAD_": str(16 * 2**20),
+}
+"""All the child gets of an environment: nothing of the parent's, so no secret."""
+
+_TRIES = 100
+_MOST_POISON = 16
+"""Records of one file that may kill the child one after the other; then the file is given up."""
+_POLL_SECONDS = 0.2
 
 
 class ParserDefect(RuntimeError):
@@ -61,7 +78,7 @@ class FileOutcome:
 
 @dataclass(frozen=True)
 class Refused:
-    """Why the whole delivery must not land."""
+    """Why the whole delivery must not land. `file` is the neutral reference."""
 
     file: str
     row_number: int | None
@@ -72,41 +89,73 @@ class Refused:
 
 @dataclass(frozen=True)
 class ChildResult:
-    """What a finished job left: rows are in the spool folder."""
+    """What a finished job left: rows are in the spool folder, one `<table>.arrow` each.
+
+    Attributes:
+        files: Outcome of every file, in the order of the job.
+        refused: Set if the delivery must not land.
+        deaths: How often the child died on the way.
+        causes: What it died of each time, for logs: a signal, or kind and place of an exception. No value of the data.
+        cpu_seconds: User and system time of all its runs.
+        peak_bytes: Largest resident memory of any run.
+        spool: The spool folder.
+    """
 
     files: list[FileOutcome]
-    rejected: list[Rejected]
     refused: Refused | None
     deaths: int
+    causes: tuple[str, ...]
+    cpu_seconds: float
+    peak_bytes: int
+    spool: Path
+
+    @property
+    def rejected(self) -> Iterator[Rejected]:
+        """Refused records, read from the spool one batch at a time: there may be millions."""
+        path = self.spool / "_rejected.arrow"
+        if path.exists():
+            with pa.memory_map(str(path)) as source, pa.ipc.open_stream(source) as reader:
+                for batch in reader:
+                    yield from (Rejected(**row) for row in batch.to_pylist())
+
+
+@dataclass(frozen=True)
+class _Run:
+    """One run of the child. `cause` is None if it finished."""
+
+    cause: Reason | None
+    note: str
+    cpu_seconds: float
+    peak_bytes: int
 
 
 def run_child(job: Mapping[str, Any]) -> ChildResult:
     """Run a parsing job in a disposable process until it is finished.
 
     Args:
-        job: See `assets/formats/job.py`; `spool` must be an empty folder.
+        job: See `assets/formats/job.py`; everything in the folder `spool` is deleted first.
 
     Returns:
         Outcome of every file, refused records, and how often the child died on the way.
 
     Raises:
-        ParserDefect: The child failed without a record to blame.
+        ParserDefect: The child failed without a record or file to blame.
     """
     spool = Path(job["spool"])
+    limits = Limits(**job.get("limits", {}))
+    refs = {file["index"]: file["ref"] for file in job["files"]}
     recovery = Recovery()
-    for deaths in range(_TRIES):
+    runs: list[_Run] = []
+    while len(runs) < _TRIES:
         _clear(spool)
         path = spool / "_job.json"
         path.write_text(json.dumps({**job, "recovery": dump_recovery(recovery)}), encoding="utf-8")
-        cause = _run(path, spool, _seconds(job, "wall_seconds", 6 * 3600), _seconds(job, "stall_seconds", 120))
-        if cause is None:
-            return _result(spool, {f["index"]: f["ref"] for f in job["files"]}, deaths)
-        recovery = _learn(recovery, spool, cause)
-    raise ParserDefect(f"the parser died {_TRIES} times on one delivery")
-
-
-def _seconds(job: Mapping[str, Any], name: str, default: float) -> float:
-    return float(job.get("limits", {}).get(name, default))
+        run = _run(path, spool, limits)
+        runs.append(run)
+        if run.cause is None:
+            return _result(spool, refs, runs)
+        recovery = _learn(recovery, spool, run)
+    raise ParserDefect(f"the parser died {_TRIES} times on one delivery, last of {runs[-1].note}")
 
 
 def _clear(spool: Path) -> None:
@@ -114,64 +163,93 @@ def _clear(spool: Path) -> None:
         shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
-def _run(path: Path, spool: Path, wall: float, stall: float) -> Reason | None:
-    """One run of the child; None if it finished, else what it died of."""
+def _run(path: Path, spool: Path, limits: Limits) -> _Run:
+    """Start the child and watch it to its end."""
     command = [sys.executable, "-m", "assets.formats.child", str(path)]
-    child = subprocess.Popen(command, cwd=REPOSITORY, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    child = subprocess.Popen(
+        command, cwd=REPOSITORY, env=dict(ENVIRONMENT), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    try:
+        late = _watch(child, spool, limits)
+    except BaseException:
+        child.kill()
+        child.wait()
+        raise
+    if late:
+        child.kill()
+    _, status, usage = os.wait4(child.pid, 0)
+    child.returncode = os.waitstatus_to_exitcode(status)
+    cause, note = _cause(child.returncode, spool, late=late)
+    return _Run(cause, note, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024))
+
+
+def _watch(child: subprocess.Popen[bytes], spool: Path, limits: Limits) -> bool:
+    """Wait for the child. True if it takes too long or makes no progress. Does not reap it: its resource usage is wanted."""
     began = moved = time.monotonic()
     mark = b""
-    try:
-        while child.poll() is None:
-            time.sleep(_POLL_SECONDS)
-            now = time.monotonic()
-            if (seen := read_mark(spool)) != mark:
-                mark, moved = seen, now
-            if now - moved > stall or now - began > wall:
-                return Reason.PARSER_TIMEOUT
-    finally:
-        if child.poll() is None:
-            child.kill()
-            child.wait()
-    if child.returncode == 0 and (spool / "_summary.json").exists():
-        return None
-    if child.returncode == _DEFECT:
+    while not _ended(child.pid):
+        now = time.monotonic()
+        if (seen := read_mark(spool)) != mark:
+            mark, moved = seen, now
+        if now - moved > limits.stall_seconds or now - began > limits.wall_seconds:
+            return True
+    return False
+
+
+def _ended(pid: int) -> bool:
+    """Wait a little for a process to end."""
+    if hasattr(os, "pidfd_open"):  # wakes at once, where the kernel has it
+        descriptor = os.pidfd_open(pid)
+        try:
+            return bool(select.select([descriptor], [], [], _POLL_SECONDS)[0])
+        finally:
+            os.close(descriptor)
+    time.sleep(_POLL_SECONDS / 10)
+    return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+
+
+def _cause(code: int, spool: Path, *, late: bool) -> tuple[Reason | None, str]:
+    """(what it died of, the same for logs)."""
+    if late or code == -signal.SIGXCPU:
+        return Reason.PARSER_TIMEOUT, "no progress in time"
+    if code == 0 and (spool / "_summary.json").exists():
+        return None, ""
+    if code == OUT_OF_MEMORY or code == -signal.SIGKILL:  # nobody but the kernel's memory killer kills it from outside
+        return Reason.PARSER_MEMORY, "out of memory"
+    if code == DEFECT:
         note = spool / "_defect"
-        raise ParserDefect(f"the parser failed: {note.read_text(encoding='utf-8') if note.exists() else 'no reason given'}")
-    if child.returncode in (_OUT_OF_MEMORY, -signal.SIGKILL):
-        return Reason.PARSER_MEMORY
-    if child.returncode == -signal.SIGXCPU:
-        return Reason.PARSER_TIMEOUT
-    return Reason.PARSER_CRASH
+        return Reason.PARSER_CRASH, note.read_text(encoding="utf-8") if note.exists() else "an exception"
+    return Reason.PARSER_CRASH, f"signal {-code}" if code < 0 else f"exit code {code}"
 
 
-def _learn(recovery: Recovery, spool: Path, cause: Reason) -> Recovery:
-    """What the next run has to avoid."""
+def _learn(recovery: Recovery, spool: Path, run: _Run) -> Recovery:
+    """What the next run has to avoid.
+
+    Raises:
+        ParserDefect: There is nothing to avoid.
+    """
     place = read_place(spool)
     if place is None:
-        raise ParserDefect("the parser died before it opened a file")
+        raise ParserDefect(f"the parser died before it opened a file, of {run.note}")
+    cause, block = str(run.cause), (place.file, place.first)
+    lost = replace(recovery, lost={**recovery.lost, place.file: cause})
     if place.doing is Doing.OPENING:
-        return replace(recovery, lost={**recovery.lost, place.file: str(cause)})
+        if place.file in recovery.lost:
+            raise ParserDefect(f"the parser died after its last file, of {run.note}")
+        return lost
     if place.doing is Doing.RECORD:
-        return replace(recovery, skip={**recovery.skip, (place.file, place.first): str(cause)})
+        enough = sum(file == place.file for file, _ in recovery.skip) + 1 >= _MOST_POISON
+        return lost if enough else replace(recovery, skip={**recovery.skip, block: cause})
     if place.doing is Doing.FLUSH and place.file not in recovery.exact:
         return replace(recovery, exact=recovery.exact | {place.file})
-    block = (place.file, place.first)
-    if block in recovery.careful:
-        return replace(recovery, lost={**recovery.lost, place.file: str(cause)})
-    return replace(recovery, careful=recovery.careful | {block})
+    return lost if block in recovery.careful else replace(recovery, careful=recovery.careful | {block})
 
 
-def _result(spool: Path, refs: Mapping[int, str], deaths: int) -> ChildResult:
+def _result(spool: Path, refs: Mapping[int, str], runs: list[_Run]) -> ChildResult:
     summary = json.loads((spool / "_summary.json").read_text(encoding="utf-8"))
     files = [FileOutcome(**outcome) for outcome in summary["files"]]
     refused = None
     if told := summary["refused"]:
         refused = Refused(refs.get(told["file"], "?"), told["row_number"], told["rule"], told["reason"], told["detail"])
-    return ChildResult(files, _rejected(spool / "_rejected.arrow"), refused, deaths)
-
-
-def _rejected(path: Path) -> list[Rejected]:
-    if not path.exists():
-        return []
-    with pa.memory_map(str(path)) as source, pa.ipc.open_stream(source) as reader:
-        return [Rejected(**row) for batch in reader for row in batch.to_pylist()]
+    causes = tuple(run.note for run in runs[:-1])
+    return ChildResult(files, refused, len(causes), causes, sum(r.cpu_seconds for r in runs), max(r.peak_bytes for r in runs), spool)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -17,7 +18,7 @@ import pyarrow.compute as pc
 
 from assets.contracts.table import ARROW_TYPES
 from assets.formats.job import EntityPlan, Job
-from assets.formats.reasons import DeliveryRefused, Reason
+from assets.formats.reasons import DeliveryRefused, Fault, Reason
 
 BATCH_ROWS = 32_768
 _PENDING_BYTES = 32 * 2**20
@@ -122,7 +123,29 @@ class Spool:
             for stream in self._streams.values():
                 stream.flush()
 
-    def reject(self, file: int, rejections: list[Rejection]) -> None:
+    def write_rows(
+        self, entity: str, file: int, arrays: Sequence[pa.Array], numbers: Sequence[int], faults: Mapping[int, Fault]
+    ) -> list[Rejection]:
+        """Add rows given as columns without their place; rows with a fault are left out.
+
+        Args:
+            entity: Table.
+            file: Number of the file.
+            arrays: Columns in the order of the schema, without `_file` and `_row_number`.
+            numbers: Record numbers of the rows.
+            faults: Row position -> what is wrong with it.
+
+        Returns:
+            Rejections of the faulty rows, in the order of their numbers.
+        """
+        places = [pa.repeat(pa.scalar(file, pa.int32()), len(numbers)), pa.array(numbers, pa.int64())]
+        batch = pa.RecordBatch.from_arrays([*arrays, *places], schema=self._schemas[entity])
+        if faults:
+            batch = batch.filter(pa.array([row not in faults for row in range(len(numbers))]))
+        self.write(entity, file, batch)
+        return [Rejection(numbers[row], f.reason, f.rule, f.detail) for row, f in sorted(faults.items())]
+
+    def reject(self, file: int, rejections: Sequence[Rejection]) -> None:
         """Add refused records of one file."""
         if not rejections:
             return
