@@ -30,7 +30,7 @@ _HELD_BYTES = 64 * 2**20
 
 _OBJECT = msgspec.json.Decoder(Row)
 _ARRAY = msgspec.json.Decoder(list[msgspec.Raw])
-_TOKEN = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\Z)|[{}\[\]:]', re.S)
+_TOKEN = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)|[{}\[\]:]', re.S)
 _DELETED = re.compile(r"([A-Za-z]+)/([^/?#\s]+)")
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 _NOT_BRACKETS = bytes(c for c in range(256) if c not in b"{}[]\n")
-_TOKEN = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\Z)|[{}\[\]]', re.S)
+_TOKEN = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)|[{}\[\]]', re.S)
 
 
 def decode_lines(decoder: msgspec.json.Decoder[Any], block: bytes, depth: int) -> list[Any]:

@@ -3,8 +3,10 @@
 Belongs here: text encoding, nesting, validity, keys written twice. Does not belong here: what the objects mean (`fhir`).
 
 How a block of lines passes in a quarter of a second per 120 MB: it is decoded to objects whose values stay bytes, and encoded again. If
-that gives back the very same bytes, then every line was one object, without blank lines, white space between tokens, or a key twice. A
-block that does not come back the same is tightened first, and only then are its lines looked at one by one.
+that gives back the very same bytes, then every line was one object, without blank lines, white space between tokens, or an outer key twice.
+A block that does not come back the same is tightened first, and only then are its lines looked at one by one.
+
+Keys written twice further in are found by decoding all of it: what comes back encoded has fewer keys.
 """
 
 from __future__ import annotations
@@ -26,6 +28,8 @@ from assets.formats.text import is_utf8
 
 _DECODER = msgspec.json.Decoder(Row)
 _ENCODER = msgspec.json.Encoder()
+_ALL = msgspec.json.Decoder()
+_KEY_ENDS = b'":'
 _PLAIN_KEY = re.compile(r"[A-Za-z_]\w{0,63}", re.A)
 
 
@@ -52,7 +56,10 @@ class Judge:
     """Judges blocks of lines of one job; gets faster with what it has seen."""
 
     def __init__(self, depth: int, learned: LearnedTypes | None = None) -> None:
-        """Set the deepest nesting allowed; `learned` where the objects are FHIR resources."""
+        """Set the deepest nesting allowed; `learned` where the objects are FHIR resources.
+
+        Without it only outer keys are looked at: Bundle entries, whose resources are judged afterwards.
+        """
         self._depth, self._learned = depth, learned
         self._spaced = False
 
@@ -71,7 +78,7 @@ class Judge:
             return self._one_by_one(block, numbers, offset)
         for spaced in (self._spaced, not self._spaced):
             text = _tighten(block) if spaced else block
-            if text is None:
+            if text is None or (self._learned and not _keys_once(text, self._depth)):
                 break
             if self._learned and (structs := self._learned.decode(text, self._depth)) is not None:
                 self._spaced = spaced
@@ -101,7 +108,7 @@ class Judge:
             if line.strip():
                 number = numbers[records]
                 records += 1
-                found = _judge_line(line, self._depth)
+                found = _judge_line(line, self._depth, inside=self._learned is not None)
                 if isinstance(found, tuple):
                     reason, rule = found
                     rejections.append(Rejection(number, reason, rule, None, None if offset is None else at))
@@ -120,7 +127,16 @@ def _tighten(block: bytes) -> bytes | None:
         return None
 
 
-def _judge_line(line: bytes, depth: int) -> Row | tuple[Reason, str | None]:
+def _keys_once(text: bytes, depth: int) -> bool:
+    """Does no object of these lines hold a key twice, at whatever depth? False also where it cannot be told."""
+    try:
+        again = _ENCODER.encode_lines(decode_lines(_ALL, text, depth))
+    except (msgspec.DecodeError, RecursionError):
+        return False
+    return again == text or again.count(_KEY_ENDS) == text.count(_KEY_ENDS)
+
+
+def _judge_line(line: bytes, depth: int, *, inside: bool) -> Row | tuple[Reason, str | None]:
     if not is_utf8(line):
         return Reason.ENCODING, None
     if nesting(line, depth) > depth:
@@ -134,18 +150,34 @@ def _judge_line(line: bytes, depth: int) -> Row | tuple[Reason, str | None]:
         return Reason.TOO_DEEP, None
     except msgspec.DecodeError:
         return Reason.INVALID_JSON, None
-    if _ENCODER.encode(row) != tight and (twice := _key_twice(tight)) is not None:
-        return Reason.DUPLICATE_JSON_KEY, f"$.{twice}" if _PLAIN_KEY.fullmatch(twice) else "$"
+    if (_ENCODER.encode(row) != tight or (inside and not _keys_once(tight + b"\n", depth))) and (rule := _key_twice(tight, inside=inside)):
+        return Reason.DUPLICATE_JSON_KEY, rule
     return row
 
 
-def _key_twice(line: bytes) -> str | None:
-    """The first top-level key that stands twice."""
-    pairs: list[list[str]] = [[]]
+class _Pairs(list[tuple[str, Any]]):
+    """An object as it was written."""
 
-    def keep(found: list[tuple[str, object]]) -> None:
-        pairs[0] = [key for key, _ in found]  # the outermost object comes last
 
-    json.loads(line, object_pairs_hook=keep)
-    keys = pairs[0]
-    return next((key for key in keys if keys.count(key) > 1), None)
+def _key_twice(line: bytes, *, inside: bool) -> str | None:
+    """JSON path of the first key that stands twice in its object."""
+    return _twice(json.loads(line, object_pairs_hook=_Pairs), "$", inside=inside)
+
+
+def _twice(value: object, path: str, *, inside: bool) -> str | None:
+    if isinstance(value, _Pairs):
+        seen: set[str] = set()
+        for key, _ in value:
+            if key in seen:
+                return _below(path, key)
+            seen.add(key)
+        children = [(_below(path, key), child) for key, child in value]
+    else:
+        children = [(f"{path}[{i}]", child) for i, child in enumerate(value)] if isinstance(value, list) else []
+    found = (_twice(child, place, inside=inside) for place, child in children if isinstance(child, list) and inside)
+    return next((rule for rule in found if rule), None)
+
+
+def _below(path: str, key: str) -> str:
+    """The path of a key; it ends above a key that may be a value."""
+    return f"{path}.{key}" if _PLAIN_KEY.fullmatch(key) else path

@@ -159,3 +159,28 @@ def test_both_ways_to_find_deep_lines_agree() -> None:
             levels = depth if len(closing) == 1 else (depth + 1) // 2
             line = (opening * levels + '"}]{["' + closing * levels).encode()
             assert _is_deep(b'{"x":[1]}\n' + line + b"\n", 64) == (nesting(line, 64) > 64) == (levels * len(closing) > 64)
+
+
+@pytest.mark.parametrize(
+    ("resource", "rule"),
+    [
+        ('{"resourceType":"Patient","id":"p","gender":"male","gender":"female"}', "$.gender"),
+        ('{"resourceType":"Patient","id":"p","gender":"male","g\\u0065nder":"female"}', "$.gender"),
+        ('{"resourceType":"Patient","id":"p","maritalStatus":{"text":"S","text":"M"}}', "$.maritalStatus.text"),
+        ('{"resourceType":"Patient","id":"p","name":[{"given":["a"]},{"family":"b","family":"c"}]}', "$.name[1].family"),
+        ('{"resourceType":"Patient","id":"p","x":{"김철수":1,"김철수":2}}', "$.x"),
+        ('{"resourceType": "Patient", "id": "p", "extension": [{"extension": [{"url": "a", "url": "b"}]}]}', "$.extension[0].extension[0].url"),
+    ],
+)
+@pytest.mark.parametrize("wire", ["lines", "bundle", "array"])
+def test_a_key_that_stands_twice_is_found_at_every_depth(read: Read, resource: str, rule: str, wire: str) -> None:
+    """Which of two values a parser keeps is chance: msgspec takes the last, others the first."""
+    good = '{"resourceType":"Patient","id":"g","name":[{"family":"a"},{"family":"a"}],"multipleBirthInteger":1,"x":1.50}'
+    text = {
+        "lines": f"{good}\n{resource}\n{good}\n",
+        "bundle": f'{{"resourceType":"Bundle","entry":[{{"resource":{good}}},{{"resource":{resource}}},{{"resource":{good}}}]}}',
+        "array": f"[{good},\n{resource},{good}]",
+    }[wire]
+    found = read("fhir", "fhir", {"a.json": text})
+    assert [(r["row_number"], r["reason"], r["rule"]) for r in found.rejected] == [(2, "duplicate_json_key", rule)]
+    assert len(found.rows) == 2
