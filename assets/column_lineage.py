@@ -1,12 +1,16 @@
 """Which columns a column is made of, read from compiled SQL.
 
-Belongs here: walking one query. Does not belong here: Dagster, the manifest, any table. A query that sqlglot cannot resolve gives fewer
-columns, never an error: lineage is shown, nothing depends on it.
+Belongs here: walking one query, and all queries of a dbt project. Does not belong here: Dagster, any table. A query that sqlglot cannot
+resolve gives fewer columns, never an error: lineage is shown, nothing depends on it.
 """
 
 from __future__ import annotations
 
+import contextlib
+import csv
+import json
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import sqlglot
@@ -20,6 +24,70 @@ Table = tuple[str, str]
 Source = tuple[Table, str]
 """(table, column)."""
 _DEPTH = 40
+
+
+class ProjectLineage:
+    """Lineage of the models of a project, kept from build to build: it changes only with the code.
+
+    Args:
+        manifest: The parsed project.
+        compiled: Folder `compiled` of dbt's target.
+        known: Columns of tables that are no models: raw and reference tables.
+        kept: File that keeps what was found.
+        version: Of the code; another one forgets what was kept.
+    """
+
+    def __init__(
+        self, manifest: Mapping[str, Any], compiled: Path, *, known: Mapping[Table, Sequence[str]], kept: Path, version: str
+    ) -> None:
+        self._nodes: Mapping[str, Any] = manifest["nodes"]
+        self._compiled = compiled
+        self._known = known
+        self._kept = kept
+        self._found: dict[str, Any] = {"version": version, "models": {}}
+        with contextlib.suppress(OSError, ValueError):
+            earlier = json.loads(kept.read_text(encoding="utf-8"))
+            self._found = earlier if earlier.get("version") == version else self._found
+
+    def of(self, unique_id: str) -> dict[str, list[Source]]:
+        """Column -> columns of tables; empty where the SQL could not be followed."""
+        models = self._found["models"]
+        if unique_id not in models:
+            models[unique_id] = {}  # should a model ever read itself
+            models[unique_id] = self._find(unique_id)
+        return {column: [((schema, table), name) for (schema, table), name in sources] for column, sources in models[unique_id].items()}
+
+    def save(self) -> None:
+        """Keep what was found."""
+        temporary = self._kept.with_suffix(".tmp")
+        temporary.write_text(json.dumps(self._found), encoding="utf-8")
+        temporary.replace(self._kept)
+
+    def _find(self, unique_id: str) -> dict[str, list[Source]]:
+        node = self._nodes[unique_id]
+        path = self._compiled / node["package_name"] / node["original_file_path"]
+        parents = [i for i in node.get("depends_on", {}).get("nodes", []) if i in self._nodes]
+        columns = {**self._known, **{relation_of(self._nodes[i]): self._columns(i) for i in parents}}
+        try:
+            return column_lineage(path.read_text(encoding="utf-8"), columns)
+        except OSError:
+            return {}
+
+    def _columns(self, unique_id: str) -> list[str]:
+        """Columns of a seed or model: of a seed by its header, of a model by its own query, else as documented."""
+        node = self._nodes[unique_id]
+        if node["resource_type"] == "seed":
+            with (
+                contextlib.suppress(OSError),
+                (Path(node["root_path"]) / node["original_file_path"]).open(encoding="utf-8", newline="") as file,
+            ):
+                return next(csv.reader(file), [])
+        return list(self.of(unique_id)) or list(node.get("columns", {}))
+
+
+def relation_of(node: Mapping[str, Any]) -> Table:
+    """(schema, table) of a model, seed or source."""
+    return node["schema"], node.get("alias") or node.get("identifier") or node["name"]
 
 
 def column_lineage(sql: str, tables: Mapping[Table, Sequence[str]]) -> dict[str, list[Source]]:

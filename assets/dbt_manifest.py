@@ -134,9 +134,3 @@ def _ordered(manifest: Mapping[str, Any]) -> list[Node]:
     nodes = {k: n for k, n in manifest["nodes"].items() if n["resource_type"] in ("model", "seed", "snapshot")}
     graph = {k: [p for p in n.get("depends_on", {}).get("nodes", []) if p in nodes] for k, n in nodes.items()}
     return [nodes[k] for k in TopologicalSorter(graph).static_order()]
-
-
-def relation_columns(manifest: Mapping[str, Any]) -> dict[tuple[str, str], list[str]]:
-    """(schema, table) -> documented columns, of every model and seed."""
-    nodes = (n for n in manifest["nodes"].values() if n["resource_type"] in ("model", "seed"))
-    return {(n["schema"], n.get("alias") or n["name"]): list(n.get("columns", {})) for n in nodes}

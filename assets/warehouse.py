@@ -16,10 +16,11 @@ from dagster_dbt.asset_utils import build_dbt_specs, default_metadata_from_dbt_r
 
 from assets.alerts import raise_alert
 from assets.asset_events import must_report_all, still_current
-from assets.column_lineage import column_lineage
+from assets.column_lineage import ProjectLineage, Table, relation_of
 from assets.contracts.table import all_entities
-from assets.dbt_manifest import Node, forget_other_checkout, in_build_order, is_current, relation_columns, untouched_nodes
+from assets.dbt_manifest import Node, forget_other_checkout, in_build_order, is_current, untouched_nodes
 from assets.lake.commits import read_snapshot
+from assets.lake.dbt_views import REFERENCE
 from assets.landing.workspace import Workspace
 from assets.planning import BuildPlan, fail_build, finish_build, next_build
 from assets.quiet import code_version
@@ -27,6 +28,7 @@ from assets.resources import DagsterDbtTranslator, DagsterDbtTranslatorSettings,
 from assets.samples import sample_of
 
 POOL = "dbt"
+OWNER = "team:data-platform"
 _STANDARDISE = frozenset({"staging", "standard", "vocabulary", "omop"})
 _FAILED = frozenset({"error", "fail", "runtime error"})
 
@@ -60,6 +62,10 @@ class LakeTranslator(DagsterDbtTranslator):
         if folder[0] in ("release", "governance"):
             return {"release": "release", "governance": "govern"}[folder[0]]
         return "standardise"
+
+    def get_owners(self, dbt_resource_props: Node) -> list[str]:
+        """The owner of the dbt group; what has no group is the platform's."""
+        return list(super().get_owners(dbt_resource_props) or [OWNER])
 
     def get_description(self, dbt_resource_props: Node) -> str:
         """The model's own words; dagster-dbt would append the SQL."""
@@ -112,6 +118,7 @@ def warehouse_assets(manifest: Mapping[str, Any]) -> dg.AssetsDefinition:
                 fail_build(workspace, plan)
                 raise
             _close(context, workspace, plan, build)
+        yield from _unchanged(context, [n for n in nodes if n["unique_id"] not in build.told])
         yield from _unasked(context, build.answered)
 
     return warehouse
@@ -158,9 +165,12 @@ class _Build:
         self._version = code_version()
         self._built = workspace.lake.control / "built.json"
         self._commits = _Commits(workspace.lake.dbt_commits, plan.run_id)
-        self._lineage = _Lineage(workspace.lake.control / "lineage.json", manifest, self._target / "compiled", self._version)
+        self._lineage = ProjectLineage(
+            manifest, self._target / "compiled", known=_other_tables(), kept=workspace.lake.control / "lineage.json", version=self._version
+        )
         self.log = self._target / "dbt.log"
         self.failed: list[str] = []
+        self.told: set[str] = set()
         self.answered: set[dg.AssetCheckKey] = set()
         self.first_error = ""
 
@@ -182,6 +192,7 @@ class _Build:
         ]
         if left_out := self._left_out():
             yield from _unchanged(self._context, left_out)
+            self.told.update(n["unique_id"] for n in left_out)
             arguments += ["--exclude", " ".join(n["name"] for n in left_out)]
         invocation = dbt.cli(arguments, context=self._context, target_path=self._target, raise_on_error=False)
         try:
@@ -243,6 +254,7 @@ class _Build:
         Tables are reported by hand, not through their output: that would read every parent's last event from Dagster's database first.
         """
         node = self._manifest["nodes"][out.metadata["unique_id"].value]
+        self.told.add(node["unique_id"])
         commit = self._commits.of(node)
         if commit is None:
             if self._plan.full or must_report_all(self._context):
@@ -258,14 +270,30 @@ class _Build:
             "buckets_rebuilt": "all" if self._plan.full else len(self._plan.buckets or ()),
             "code_version": self._version,
         }
-        if (lineage := self._lineage.of(node)) is not None:
-            metadata["dagster/column_lineage"] = lineage
+        if lineage := self._lineage_of(node):
+            metadata["dagster/column_lineage"] = dg.TableColumnLineage(lineage)
         snapshot = read_snapshot(self._workspace.lake, f"{commit['schema']}/{commit['model']}", commit["version"])
         if (sample := sample_of(list(snapshot.files)[-1:])) is not None:
             metadata["sample"] = sample
         tags = {"dagster/data_version": str(commit["version"])}
         yield dg.AssetMaterialization(LakeTranslator().get_asset_key(node), metadata={**out.metadata, **metadata}, tags=tags)
         yield still_current(out.output_name)
+
+    def _lineage_of(self, node: Node) -> dict[str, list[dg.TableColumnDep]]:
+        """Column -> columns of assets."""
+        key = LakeTranslator().get_asset_key
+        parts = (*self._manifest["nodes"].values(), *self._manifest["sources"].values())
+        assets = {relation_of(n): key(n) for n in parts if n["resource_type"] in ("model", "seed", "source")}
+        return {
+            column: [dg.TableColumnDep(assets[table], name) for table, name in sources if table in assets]
+            for column, sources in self._lineage.of(node["unique_id"]).items()
+        }
+
+
+def _other_tables() -> dict[Table, list[str]]:
+    """Columns of raw and reference tables."""
+    raw = {(f"raw_{e.family}", e.name): e.raw_schema().names for e in all_entities()}
+    return {**raw, **{("reference", name): schema.names for name, schema in REFERENCE.items()}}
 
 
 class _Commits:
@@ -294,59 +322,6 @@ class _Commits:
         entry = json.loads(line)
         if entry["run_id"] == self._run_id:
             self._found[entry["schema"], entry["model"]] = entry
-
-
-class _Lineage:
-    """Column lineage of compiled models, kept from build to build: it costs up to a second a model and changes only with the SQL."""
-
-    def __init__(self, path: Path, manifest: Mapping[str, Any], compiled: Path, version: str) -> None:
-        self._path = path
-        self._manifest = manifest
-        self._compiled = compiled
-        self._known: dict[str, Any] = {}
-        with contextlib.suppress(OSError, ValueError):
-            self._known = json.loads(path.read_text(encoding="utf-8"))
-        if self._known.get("version") != version:
-            self._known = {"version": version, "models": {}}
-        raw = {(f"raw_{e.family}", e.name): e.raw_schema().names for e in all_entities()}
-        self._columns: dict[tuple[str, str], list[str]] = {**raw, **relation_columns(manifest)}
-        nodes = (
-            n for n in (*manifest["nodes"].values(), *manifest["sources"].values()) if n["resource_type"] in ("model", "seed", "source")
-        )
-        self._keys = {self._relation(n): LakeTranslator().get_asset_key(n) for n in nodes}
-
-    def of(self, node: Node) -> dg.TableColumnLineage | None:
-        """Lineage of a model, or None where its SQL could not be followed."""
-        models = self._known["models"]
-        if node["unique_id"] not in models:
-            models[node["unique_id"]] = self._find(node)
-        deps = {
-            column: [dg.TableColumnDep(self._keys[table], source) for table, source in map(_source, sources) if table in self._keys]
-            for column, sources in models[node["unique_id"]].items()
-        }
-        return dg.TableColumnLineage(deps) if deps else None
-
-    def save(self) -> None:
-        """Keep what was found."""
-        temporary = self._path.with_suffix(".tmp")
-        temporary.write_text(json.dumps(self._known), encoding="utf-8")
-        temporary.replace(self._path)
-
-    def _find(self, node: Node) -> dict[str, Any]:
-        path = self._compiled / node["package_name"] / node["original_file_path"]
-        try:
-            return column_lineage(path.read_text(encoding="utf-8"), self._columns)
-        except OSError:
-            return {}
-
-    @staticmethod
-    def _relation(node: Node) -> tuple[str, str]:
-        return node["schema"], node.get("alias") or node.get("identifier") or node["name"]
-
-
-def _source(raw: Any) -> tuple[tuple[str, str], str]:
-    (schema, table), column = raw
-    return (schema, table), column
 
 
 def _without_echo(events: Iterator[Any]) -> Iterator[Any]:

@@ -3,7 +3,6 @@
 Belongs here: limits of the process, the loop over files. Does not belong here: any format, what the parent does after a crash (`sandbox`).
 """
 
-# ruff: noqa: E402 - the import of numpy is stopped before pyarrow is imported
 from __future__ import annotations
 
 import sys

@@ -243,7 +243,9 @@ class _Document:
         opens = marks == 0x7B
         self._elements += int(np.count_nonzero(opens & (before == 1)))
         self._is_bundle |= bool(np.any((marks == 3) & colon & (named == 2) & (before == 1)))
-        self._bad |= bool(np.any(after < 0)) or bool(np.any((before == 0) & (steps > 0) & (np.cumsum(steps != 0) + self._brackets_seen > 1)))
+        self._bad |= bool(np.any(after < 0)) or bool(
+            np.any((before == 0) & (steps > 0) & (np.cumsum(steps != 0) + self._brackets_seen > 1))
+        )
         self._brackets_seen += int(np.count_nonzero(steps))
         begins = np.flatnonzero((marks == 0x5B) & colon & (named == 1) & (before == 1))
         self._arrays += len(begins)

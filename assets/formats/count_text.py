@@ -83,34 +83,49 @@ class RowCounter:
         return bool(np.all(well_opened) and np.all(ended | (after == delimiter) | (after == quote)))
 
     def _line(self, line: bytes) -> None:
-        inside = bool(self._open)
-        if not inside and (len(line) > self._limit or not self._quote or self._quote not in line):
-            self._rows += line not in (b"", b"\r")
+        if not self._open:
+            self._fresh(line)
             return
-        still, proper = self._scan(line.removesuffix(b"\r"), inside)
-        if self._open_bytes + len(line) > self._limit:
-            proper = False
-        if not inside and not proper:
-            self._rows += 1
-        elif proper and not still:
-            self._rows += 1
-            self._open, self._open_bytes = deque(), 0
-        else:
+        still, proper = self._scan(line.removesuffix(b"\r"), inside=True)
+        while self._open:
+            if proper and self._open_bytes + len(line) <= self._limit:
+                if still:
+                    self._open.append(line)
+                    self._open_bytes += len(line) + 1
+                else:
+                    self._rows += 1
+                    self._open, self._open_bytes = deque(), 0
+                return
+            self._restart()
+        self._fresh(line)
+
+    def _fresh(self, line: bytes) -> None:
+        """A line that begins outside of quotes."""
+        if self._leaves_open(line):
             self._open.append(line)
-            self._open_bytes += len(line) + 1
-            if not proper:
-                self._restart()
+            self._open_bytes = len(line) + 1
+        else:
+            self._rows += line not in (b"", b"\r")
+
+    def _leaves_open(self, line: bytes) -> bool:
+        if len(line) > self._limit or not self._quote or self._quote not in line:
+            return False
+        still, proper = self._scan(line.removesuffix(b"\r"), inside=False)
+        return proper and still
 
     def _restart(self) -> None:
-        """The quote was never closed: its line is a record by itself, the lines after it are read afresh."""
-        lines = self._open
-        self._open, self._open_bytes = deque(), 0
-        lines.popleft()
-        self._rows += 1
-        for line in lines:
-            self._line(line)
+        """The quote was never closed: its line is a record by itself, and the next line that opens one takes its place.
 
-    def _scan(self, line: bytes, inside: bool) -> tuple[bool, bool]:
+        The lines after that one were seen to stay within quotes, and are not looked at again: else a hostile file takes hours.
+        """
+        self._rows += 1
+        self._open_bytes -= len(self._open.popleft()) + 1
+        while self._open and not self._leaves_open(self._open[0]):
+            line = self._open.popleft()
+            self._rows += line not in (b"", b"\r")
+            self._open_bytes -= len(line) + 1
+
+    def _scan(self, line: bytes, *, inside: bool) -> tuple[bool, bool]:
         """(a quoted field is open at the end, every quote stands where it may)."""
         quote, delimiter, at = self._quote, self._delimiter, 0
         while (found := line.find(quote, at)) >= 0:

@@ -10,11 +10,14 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from assets.formats.reasons import Reason
+from assets.formats.reasons import FileRefused, Reason
 from assets.formats.stream import BOM, LongLine, Read, read_lines
 
 BLOCK_BYTES = 8 * 2**20
 """Bytes of text that become one batch: 20,000 to 100,000 rows."""
+
+_MOST_IN_VAIN = 64
+"""So many records' worth of bytes may be read for quotes that are never closed: a file in which every line opens one would take hours."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +70,11 @@ class Grammar:
     def may_go_on(self, data: bytes, start: int) -> bool:
         """Could the bytes from `start` to the end become a record with what follows?"""
         return self._begun.fullmatch(data, start) is not None
+
+    def reach(self, data: bytes, start: int) -> int:
+        """How many bytes from `start` on look like the beginning of a record."""
+        match = self._begun.match(data, start)
+        return match.end() - start if match else 0
 
     def split(self, data: bytes) -> Iterator[tuple[int, bytes]]:
         """(place, record) of all records of well-formed text that are not blank."""
@@ -134,6 +142,7 @@ class _Cutter:
     def __init__(self, grammar: Grammar) -> None:
         self._grammar = grammar
         self._carry, self._offset, self._passing = b"", 0, False
+        self._in_vain = 0
 
     def feed(self, piece: bytes) -> Iterator[Records | BadRecord]:
         if self._offset == 0 and not self._carry and piece.startswith(BOM):
@@ -181,7 +190,14 @@ class _Cutter:
         return self._grammar.whole_records(data, at)
 
     def _bad_line(self, data: bytes, at: int, *, final: bool) -> tuple[int, BadRecord | None]:
-        """The line at `at` is no record: (place after it, what it is); None if its end has to be waited for."""
+        """The line at `at` is no record: (place after it, what it is); None if its end has to be waited for.
+
+        Raises:
+            FileRefused: Too much was read in vain.
+        """
+        self._in_vain += self._grammar.reach(data, at)
+        if self._in_vain > _MOST_IN_VAIN * self._grammar.record_bytes:
+            raise FileRefused(Reason.UNCLOSED_QUOTE, "too many quoted fields are never closed", rule="quote")
         end = data.find(b"\n", at) + 1
         long = (end or len(data)) - at - bool(end) > self._grammar.record_bytes
         bad = BadRecord(Reason.RECORD_TOO_LARGE if long else Reason.UNCLOSED_QUOTE, self._offset + at)

@@ -57,7 +57,9 @@ def test_bytes_of_another_encoding_cost_only_their_record(read_csv: Read) -> Non
         ("negative", None, None), ("1:80", None, None), ("", None, None), ("1e999", None, None), ("1,234", None, None), ("+", None, None),
     ],
 )  # fmt: skip
-def test_results_give_a_number_and_a_comparator_or_nothing(read_csv: Read, value: str, number: float | None, comparator: str | None) -> None:
+def test_results_give_a_number_and_a_comparator_or_nothing(
+    read_csv: Read, value: str, number: float | None, comparator: str | None
+) -> None:
     text = LAB + f'R1,P1,V1,,C,2023-01-02 09:30,"{value}",u\r\n'
     found = read_csv("lab_result", text, family="emr_csv", options={"columns": KOREAN})
     (row,) = found.tables["lab_result"]
@@ -91,7 +93,11 @@ def test_lone_carriage_returns_are_text(read_csv: Read) -> None:
 def test_padding_is_taken_off_and_null_texts_are_null(read_csv: Read) -> None:
     text = "Id,NAME,STATE\n a  ,  x ,NULL\nb,\u3000,MA\nc, NULL ,\n"
     rows = read_csv("organizations", text, options={"null_values": ["NULL"]}).tables["organizations"]
-    assert [(r["record_id"], r["organization_name"], r["address_state"]) for r in rows] == [("a", "x", None), ("b", None, "MA"), ("c", None, None)]
+    assert [(r["record_id"], r["organization_name"], r["address_state"]) for r in rows] == [
+        ("a", "x", None),
+        ("b", None, "MA"),
+        ("c", None, None),
+    ]
 
 
 @pytest.mark.parametrize(("delimiter", "quote"), [("|", '"'), ("\t", ""), (";", "'"), (",", "")])
@@ -154,7 +160,9 @@ def test_keys_join_their_parts_and_nulls_are_empty(read_csv: Read) -> None:
 
 
 def test_keep_if_passes_a_value_only_beside_its_condition(read_csv: Read) -> None:
-    text = "DATE,PATIENT,ENCOUNTER,CATEGORY,CODE,VALUE,UNITS,TYPE\n{0},p,,v,c,7.5,cm,numeric\n{0},p,,v,c,Never smoker,,text\n{0},p,,v,c,8,,\n"
+    text = (
+        "DATE,PATIENT,ENCOUNTER,CATEGORY,CODE,VALUE,UNITS,TYPE\n{0},p,,v,c,7.5,cm,numeric\n{0},p,,v,c,Never smoker,,text\n{0},p,,v,c,8,,\n"
+    )
     rows = read_csv("observations", text.format("2020-01-01T10:00:00Z")).tables["observations"]
     assert [r["value_number"] for r in rows] == [7.5, None, None]
     assert rows[0]["observed_at"] == datetime(2020, 1, 1, 10, tzinfo=UTC)
@@ -173,14 +181,22 @@ def test_tables_without_a_contract_keep_name_and_person(read: Read) -> None:
         "metadata.csv": "metadata_id,name\n1,x\n2,y\n",
     }
     rows = read("delimited", "omop", files).tables["other"]
-    assert [(r["table_name"], r["person_id"]) for r in rows] == [("drug_era", "-5"), ("cohort", "7"), ("metadata", None), ("metadata", None)]
+    assert [(r["table_name"], r["person_id"]) for r in rows] == [
+        ("drug_era", "-5"),
+        ("cohort", "7"),
+        ("metadata", None),
+        ("metadata", None),
+    ]
 
 
 def test_two_identifiers_are_joined_only_if_both_are_there(read_csv: Read) -> None:
     head = "event_id,person_key,event_type,scope,effective_date,resident_number,site_id,patient_number\n"
     text = head + "1,k,grant,all,2020-01-01,r,h11,P1\n2,k,grant,all,2020-01-01,,h11,\n"
     rows = read_csv("event", text, family="consent").tables["event"]
-    assert [(r["_identity_at_site"], r["_identity_kr_rrn"], r["_identity_local"]) for r in rows] == [("h11\x1fP1", "r", "k"), (None, None, "k")]
+    assert [(r["_identity_at_site"], r["_identity_kr_rrn"], r["_identity_local"]) for r in rows] == [
+        ("h11\x1fP1", "r", "k"),
+        (None, None, "k"),
+    ]
 
 
 def test_a_header_alone_is_a_table_without_rows(read_csv: Read) -> None:

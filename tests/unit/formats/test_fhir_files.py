@@ -23,7 +23,12 @@ BUNDLE = {
     "type": "transaction",
     "entry": [{"fullUrl": f"urn:uuid:{p['id']}", "resource": p, "request": {"method": "POST", "url": "Patient"}} for p in PATIENTS],
 }
-LATE = {"entry": BUNDLE["entry"], "link": [{"x": [{}]}], "type": "transaction", "resourceType": "Bundle"}  # alphabetical writers put the type last
+LATE = {
+    "entry": BUNDLE["entry"],
+    "link": [{"x": [{}]}],
+    "type": "transaction",
+    "resourceType": "Bundle",
+}  # alphabetical writers put the type last
 
 SHAPES: dict[str, bytes] = {
     "lines": "\n".join(LINES).encode() + b"\n",
@@ -50,7 +55,9 @@ SHAPES: dict[str, bytes] = {
 def test_every_way_to_write_four_patients_gives_four_patients(read: Read, shape: str, packed: bool) -> None:
     content = gzip.compress(SHAPES[shape]) if packed else SHAPES[shape]
     found = read("fhir", "fhir", {"file.json" + (".gz" if packed else ""): content})
-    assert [(r["record_id"], r["birth_year"], r["_row_number"]) for r in found.tables["patient"]] == [(f"p{i}", 1970, i + 1) for i in range(4)]
+    assert [(r["record_id"], r["birth_year"], r["_row_number"]) for r in found.tables["patient"]] == [
+        (f"p{i}", 1970, i + 1) for i in range(4)
+    ]
     assert (found.rejected, found.refused) == ([], None)
     assert [(f["records"], f["rejected"], f["reason"]) for f in found.files] == [(4, 0, None)]
 
@@ -71,7 +78,10 @@ def test_urn_references_are_resolved_through_the_bundle_they_stand_in(read: Read
 
     def bundle(patient: str) -> str:
         entries = [
-            {"fullUrl": "urn:uuid:x1", "resource": {"resourceType": "Condition", "id": f"c-{patient}", "subject": {"reference": "urn:uuid:u1"}}},
+            {
+                "fullUrl": "urn:uuid:x1",
+                "resource": {"resourceType": "Condition", "id": f"c-{patient}", "subject": {"reference": "urn:uuid:u1"}},
+            },
             {"fullUrl": "urn:uuid:u1", "resource": {"resourceType": "Patient", "id": patient}},
         ]
         return json.dumps({"resourceType": "Bundle", "type": "transaction", "entry": entries})
@@ -92,7 +102,9 @@ def test_urls_of_a_bundle_do_not_leak_into_the_next_file(read: Read) -> None:
 def test_deletions_become_tombstones_in_the_scope_of_their_table(read: Read) -> None:
     urls = ["Condition/123", "Patient/9", "Claim/7", "Patient?identifier=a|b", "Nonsense/1"]
     entries = [{"request": {"method": "DELETE", "url": url}} for url in urls] + [{"request": {"method": "POST", "url": "Condition/1"}}]
-    found = read("fhir", "fhir", {"deleted.json": json.dumps({"resourceType": "Bundle", "type": "transaction", "entry": entries}, indent=1)})
+    found = read(
+        "fhir", "fhir", {"deleted.json": json.dumps({"resourceType": "Bundle", "type": "transaction", "entry": entries}, indent=1)}
+    )
     rows = [(r["record_id"], r["entity_name"], r["_scope"], r["_row_number"]) for r in found.tables["tombstone"]]
     assert rows == [("123", "condition", "Condition", 1), ("9", "patient", "Patient", 2), ("7", "resource", "resource", 3)]
     assert found.reasons == [(4, "not_a_fhir_resource"), (5, "not_a_fhir_resource"), (6, "not_a_fhir_resource")]
@@ -169,7 +181,10 @@ def test_both_ways_to_find_deep_lines_agree() -> None:
         ('{"resourceType":"Patient","id":"p","maritalStatus":{"text":"S","text":"M"}}', "$.maritalStatus.text"),
         ('{"resourceType":"Patient","id":"p","name":[{"given":["a"]},{"family":"b","family":"c"}]}', "$.name[1].family"),
         ('{"resourceType":"Patient","id":"p","x":{"김철수":1,"김철수":2}}', "$.x"),
-        ('{"resourceType": "Patient", "id": "p", "extension": [{"extension": [{"url": "a", "url": "b"}]}]}', "$.extension[0].extension[0].url"),
+        (
+            '{"resourceType": "Patient", "id": "p", "extension": [{"extension": [{"url": "a", "url": "b"}]}]}',
+            "$.extension[0].extension[0].url",
+        ),
     ],
 )
 @pytest.mark.parametrize("wire", ["lines", "bundle", "array"])

@@ -155,7 +155,8 @@ def test_a_type_without_a_table_keeps_its_envelope(read_fhir: Read) -> None:
 def test_contained_resources_and_nulls_do_no_harm(read_fhir: Read) -> None:
     contained = [{"resourceType": "Patient", "id": "inner", "subject": {"reference": "Patient/wrong"}}]
     found = read_fhir(
-        OBSERVATION | {"contained": contained, "encounter": {"reference": "#inner"}, "category": [None, {"coding": None}], "component": None}
+        OBSERVATION
+        | {"contained": contained, "encounter": {"reference": "#inner"}, "category": [None, {"coding": None}], "component": None}
     )
     (row,) = found.tables["observation"]
     assert (row["record_id"], row["person_id"], row["encounter_id"], row["category_code"]) == ("o1", "p1", None, None)

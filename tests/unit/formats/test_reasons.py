@@ -89,9 +89,7 @@ DELIMITED_RECORDS: list[tuple[str, bytes, str | None]] = [
 
 
 @pytest.mark.parametrize("pieces", [1, 300], ids=["among two", "among many"])
-@pytest.mark.parametrize(
-    ("reason", "line", "rule"), DELIMITED_RECORDS, ids=[f"{r}-{i}" for i, (r, _, _) in enumerate(DELIMITED_RECORDS)]
-)
+@pytest.mark.parametrize(("reason", "line", "rule"), DELIMITED_RECORDS, ids=[f"{r}-{i}" for i, (r, _, _) in enumerate(DELIMITED_RECORDS)])
 def test_a_bad_row_is_refused_and_its_neighbours_land(read_csv: Read, reason: str, line: bytes, rule: str | None, pieces: int) -> None:
     good = "\n".join(ROW.format(f"good{i}") for i in range(pieces)).encode()
     found = read_csv("patients", HEADER.encode() + b"\n" + good + b"\n" + line + b"\n" + good + b"\n", limits={"record_bytes": 65_536})
@@ -238,4 +236,6 @@ def test_reasons_are_sentences() -> None:
 def test_the_page_on_quarantine_is_the_list() -> None:
     """Mend it with `as_markdown()`; the text above the first table is written by hand."""
     page = (REPOSITORY / "docs" / "QUARANTINE.md").read_text(encoding="utf-8")
-    assert page.endswith(as_markdown()), "docs/QUARANTINE.md differs from assets/formats/reasons.py: write as_markdown() below its introduction"
+    assert page.endswith(as_markdown()), (
+        "docs/QUARANTINE.md differs from assets/formats/reasons.py: write as_markdown() below its introduction"
+    )
