@@ -28,6 +28,9 @@ _SPACE = b" \t\r\n"
 _HELD_BYTES = 64 * 2**20
 """A document up to this size is read; a larger one is mapped, so that it does not count as memory of the child."""
 
+BROKEN = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What decoding bytes that nobody has looked at yet may raise: text is not known to be UTF-8 here."""
+
 _OBJECT = msgspec.json.Decoder(Row)
 _ARRAY = msgspec.json.Decoder(list[msgspec.Raw])
 _TOKEN = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)|[{}\[\]:]', re.S)
@@ -119,7 +122,7 @@ def entries_of(data: Bytes) -> Entries | None:
     """Cut a JSON document. None if it is broken so that its entries cannot be told apart."""
     try:
         return _cut(data)
-    except (msgspec.DecodeError, RecursionError):
+    except BROKEN:
         return _cut_by_brackets(data)
 
 
@@ -205,7 +208,7 @@ def blocks(found: Entries, first: int, record_bytes: int) -> Iterator[tuple[byte
 
 def _tighten(text: Bytes | msgspec.Raw) -> bytes:
     """An entry on one line. One that is no JSON stays as it is, without line feeds."""
-    with contextlib.suppress(msgspec.DecodeError, RecursionError):
+    with contextlib.suppress(*BROKEN):
         return msgspec.json.format(bytes(text), indent=-1)
     return bytes(text).replace(b"\n", b" ")
 
@@ -227,7 +230,7 @@ def full_urls(found: Entries) -> dict[str, str]:
     """`fullUrl` -> `Type/id` of a Bundle (R4 2.36.4.1), where the reference itself does not tell the id already."""
     urls = {}
     for text in found.texts:
-        with contextlib.suppress(msgspec.DecodeError, RecursionError):
+        with contextlib.suppress(*BROKEN):
             entry = _ENTRY.decode(text)
             resource = entry.resource
             if entry.fullUrl and resource and resource.id and not entry.fullUrl.endswith((f":{resource.id}", f"/{resource.id}")):
@@ -238,7 +241,7 @@ def full_urls(found: Entries) -> dict[str, str]:
 def deleted(entry: Row) -> tuple[str, str] | None:
     """(resource type, id) of an entry that only asks for a deletion (Bulk Data Access 2.0, `deleted` output)."""
     request: Any = None
-    with contextlib.suppress(msgspec.DecodeError):
+    with contextlib.suppress(*BROKEN):
         request = msgspec.json.decode(entry.get("request", b"null"))
     if not isinstance(request, dict) or request.get("method") != "DELETE" or not isinstance(request.get("url"), str):
         return None

@@ -21,7 +21,7 @@ from assets.formats.text import null_texts
 
 _MAGIC = b"PAR1"
 _BATCH_ROWS = 65_536
-_DAMAGE = (pa.ArrowException, OSError)
+_DAMAGE = (pa.ArrowException, OSError, UnicodeDecodeError)
 
 
 class ParquetReader:

@@ -145,3 +145,10 @@ def test_counter_and_parser_agree_on_bundles_of_any_shape(read: Read) -> None:
         counter.feed(text.encode())
         counted, _ = counter.close()
         assert file["reason"] is not None or file["records"] + file["rejected"] == counted, (name, text, file, counted)
+
+
+def test_quotes_that_never_close_are_counted_in_one_pass(tmp_path: Path) -> None:
+    """Every line opens a quote that none closes. Read afresh from each line this would take hours, in the parent."""
+    path = tmp_path / "hostile.csv"
+    path.write_bytes(b"a,b\n" + b'y","z\n' * 200_000)
+    assert count_records(path, "delimited").records == 200_000

@@ -117,7 +117,7 @@ def test_64_bit_negative_ids_survive_to_the_last_digit(read_csv: Read) -> None:
     ]
 
 
-@pytest.mark.parametrize("value", ["9223372036854775808", "1.5", "0x10", "1e3", "１２", "x", "--1"])
+@pytest.mark.parametrize("value", ["9223372036854775808", "1.5", "0x10", "1e3", "１２", "x", "--1"])  # noqa: RUF001 - such digits are the case
 def test_what_is_no_64_bit_integer_is_refused(read_csv: Read, value: str) -> None:
     found = read_csv("person", f"person_id,year_of_birth,gender_concept_id\n1,2095,{value}\n2,2095,8507\n", family="omop")
     assert [(r["row_number"], r["reason"], r["rule"]) for r in found.rejected] == [(1, "invalid_type", "gender_concept_id")]

@@ -1,0 +1,120 @@
+"""Broken bytes: small sound files are cut, flipped and stuffed; whatever comes of it, the parent lives and every record is accounted for.
+
+The golden files of each format are the sound ones. A failing seed is repeated with `pytest -k "<format>-<seed>"`.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from assets.landing.door import admit
+from assets.landing.land import land
+from assets.landing.workspace import Workspace
+from tests.conftest import REPOSITORY, write_delivery
+
+GOLDEN = REPOSITORY / "tests" / "golden" / "formats"
+FILES = 40
+STUFF = [
+    b'"',
+    b'""',
+    b",",
+    b"\n",
+    b"\r\n",
+    b"\0",
+    b"{",
+    b"}",
+    b"[",
+    b"]",
+    b":",
+    b"\\",
+    b"\xff",
+    b"\xef\xbb\xbf",
+    b"\xed\xa0\x80",
+    b"null",
+    b"1e999",
+    b" ",
+]
+
+FEEDS = {
+    # format: site, feed, name of file number %d, golden files that are read with the options of that site
+    "fhir_ndjson": ("h02", "fhir_r4", "Export.%03d.ndjson", "fhir_ndjson/*/*.ndjson"),
+    "fhir_bundle": ("h01", "fhir_r4", "bundle_%03d.json", "fhir_bundle/*/bundle.json"),
+    "fhir_gzip": ("h02", "fhir_r4", "Export.%03d.ndjson.gz", "fhir_ndjson/*/*.gz"),
+    "delimited": ("h03", "synthea_csv", "patients.%03d.csv", "delimited/[!u]*/patients.csv"),
+    "cp949": ("h12", "emr_csv", "환자.%03d.csv", "delimited/cp949*/patient.csv"),
+    "parquet": ("h04", "omop", "person.%03d.parquet", "parquet/*/person.parquet"),
+}
+
+Mutation = Callable[[random.Random, bytes], bytes]
+
+
+def _flip(dice: random.Random, data: bytes) -> bytes:
+    at = dice.randrange(len(data))
+    return data[:at] + bytes([data[at] ^ 1 << dice.randrange(8)]) + data[at + 1 :]
+
+
+def _cut(dice: random.Random, data: bytes) -> bytes:
+    at = dice.randrange(len(data))
+    return data[:at] + data[at + dice.randint(1, 40) :]
+
+
+def _end(dice: random.Random, data: bytes) -> bytes:
+    return data[: dice.randrange(1, len(data) + 1)]
+
+
+def _insert(dice: random.Random, data: bytes) -> bytes:
+    at = dice.randrange(len(data))
+    return data[:at] + dice.choice(STUFF) * dice.choice([1, 1, 1, 2, 70]) + data[at:]
+
+
+def _repeat(dice: random.Random, data: bytes) -> bytes:
+    at = dice.randrange(len(data))
+    piece = data[at : at + dice.randint(1, 60)]
+    return data[:at] + piece * dice.randint(2, 5) + data[at:]
+
+
+MUTATIONS: list[Mutation] = [_flip, _flip, _cut, _end, _insert, _insert, _repeat]
+
+
+def _mutated(dice: random.Random, sound: list[bytes]) -> bytes:
+    data = dice.choice(sound)
+    for _ in range(dice.randint(1, 4)):
+        data = dice.choice(MUTATIONS)(dice, data) or b"\n"
+    return data
+
+
+def _survives(root: Path, name: str, seed: int) -> None:
+    site, feed, pattern, golden = FEEDS[name]
+    dice = random.Random(f"{name}-{seed}")
+    sound = [path.read_bytes() for path in sorted(GOLDEN.glob(golden))]
+    assert sound
+    files = {pattern % number: _mutated(dice, sound) for number in range(FILES)}
+    workspace = Workspace(root)
+    key = admit(workspace, write_delivery(root, site, feed, f"d{seed}", files))
+    outcome = land(workspace, key)
+    row: Any = workspace.deliveries.get(key)
+    assert row["state"] == "landed", row["detail"]
+    assert outcome.delivered == outcome.landed + outcome.quarantined + outcome.duplicate
+    reasons = Counter(q["reason"] for q in workspace.deliveries.quarantined())
+    assert outcome.landed > 0 or name in ("fhir_gzip", "parquet"), "one flipped bit costs these the file"
+    assert reasons["record_count_differs"] == 0, "parser and counter disagree"
+    assert not {"parser_crash", "parser_timeout", "parser_memory"} & reasons.keys()
+
+
+@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("name", FEEDS)
+def test_broken_bytes_are_accounted_for(tmp_path: Path, name: str, seed: int) -> None:
+    _survives(tmp_path, name, seed)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(2, 60))
+@pytest.mark.parametrize("name", FEEDS)
+def test_many_broken_bytes_are_accounted_for(tmp_path: Path, name: str, seed: int) -> None:
+    _survives(tmp_path, name, seed)

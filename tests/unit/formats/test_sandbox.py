@@ -1,0 +1,95 @@
+"""The parent of the parsing child: whatever kills the child, the parent lives, and what did the killing is named."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from assets.formats import sandbox
+from assets.formats.sandbox import ChildResult, ParserDefect, run_child
+
+
+def _parquet(ids: list[str]) -> bytes:
+    out = io.BytesIO()
+    pq.write_table(pa.table({"person_id": ids, "year_of_birth": [1970] * len(ids), "gender_concept_id": [8507] * len(ids)}), out)
+    return out.getvalue()
+
+
+def _fhir(ids: list[str]) -> bytes:
+    return "".join(f'{{"resourceType":"Patient","id":"{i}"}}\n' for i in ids).encode()
+
+
+def _csv(ids: list[str]) -> bytes:
+    return ("Id,BIRTHDATE\n" + "".join(f"{i},1970-01-01\n" for i in ids)).encode()
+
+
+FORMATS: dict[str, tuple[str, str, Callable[[list[str]], bytes]]] = {
+    # wire format: family, file name, how a file is written
+    "fhir": ("fhir", "Patient.ndjson", _fhir),
+    "delimited": ("synthea_csv", "patients.csv", _csv),
+    "parquet": ("omop", "person.parquet", _parquet),
+}
+IDS = ["a1", "a2", "poison", "a4", "a5"]
+
+
+def _run(jobs: Any, wire: str, hook: str, ids: list[str], **limits: float) -> tuple[ChildResult, list[tuple[int, int | None, str]]]:
+    """Two files: one with what the hook waits for, one without."""
+    family, name, write = FORMATS[wire]
+    files = {name: write(ids), name.replace(".", ".2.", 1): write(["b1"])}
+    result = run_child(jobs.make(wire, family, files, options={hook: "poison"}, limits=limits))
+    return result, [(r.file, r.row_number, r.reason) for r in result.rejected]
+
+
+@pytest.mark.parametrize("wire", FORMATS)
+def test_a_record_that_kills_the_parser_is_quarantined_alone(jobs: Any, wire: str) -> None:
+    result, rejected = _run(jobs, wire, "test_crash_on", IDS)
+    assert rejected == [(0, 3, "parser_crash")]
+    assert [(f.records, f.rejected, f.reason) for f in result.files] == [(4, 1, None), (1, 0, None)]
+    assert result.deaths == 2, "once in the block, once in the record"
+    assert set(result.causes) == {"signal 6"}
+
+
+def test_a_record_on_which_the_parser_hangs_is_quarantined_alone(jobs: Any) -> None:
+    result, rejected = _run(jobs, "delimited", "test_hang_on", IDS, stall_seconds=1.5)
+    assert rejected == [(0, 3, "parser_timeout")]
+    assert [f.records for f in result.files] == [4, 1]
+
+
+def test_a_record_that_eats_all_memory_is_quarantined_alone(jobs: Any) -> None:
+    result, rejected = _run(jobs, "fhir", "test_memory_on", IDS, memory_bytes=600 * 2**20)
+    assert rejected == [(0, 3, "parser_memory")]
+    assert [f.records for f in result.files] == [4, 1]
+    assert result.peak_bytes < 2**30
+
+
+def test_a_file_of_many_such_records_is_given_up_and_the_other_lands(jobs: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sandbox, "_MOST_POISON", 2)
+    result, rejected = _run(jobs, "fhir", "test_crash_on", ["poison"] * 5)
+    assert rejected == []
+    assert [(f.records, f.reason) for f in result.files] == [(0, "parser_crash"), (1, None)]
+
+
+def test_a_defect_of_ours_is_raised_and_no_record_blamed(jobs: Any) -> None:
+    job = jobs.make("delimited", "synthea_csv", {"patients.csv": _csv(["a"])})
+    with pytest.raises(ParserDefect, match="before it opened a file, of ValueError at child.py"):
+        run_child({**job, "format": "morse"})
+
+
+def test_the_child_gets_nothing_of_the_environment(jobs: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("BIODAM_SECRET", "x")
+    seen: dict[str, Any] = {}
+    real = sandbox.subprocess.Popen
+
+    def watched(command: list[str], **options: Any) -> Any:
+        seen.update(options["env"])
+        return real(command, **options)
+
+    monkeypatch.setattr(sandbox.subprocess, "Popen", watched)
+    run_child(jobs.make("fhir", "fhir", {"a.ndjson": _fhir(["a"])}))
+    assert seen.keys() == sandbox.ENVIRONMENT.keys()
