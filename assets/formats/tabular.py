@@ -92,12 +92,19 @@ class _Headers:
         """Headers of `A|B`, in order, as far as they are there."""
         return [name for path in alternatives.split("|") if (name := self.find(path)) is not None]
 
+    def _is_twice(self, path: str) -> bool:
+        """Not to be found, because two headers have the name."""
+        names = [name for name in (self._site.get(path), path) if name is not None]
+        return self.find(path) is None and any(len(self._folded.get(name.casefold(), [])) > 1 for name in names)
+
     def check(self, plan: EntityPlan) -> None:
-        """Every required column needs its headers.
+        """Every required column needs its headers, and no column that is read may stand there twice: which one holds is anyone's guess.
 
         Raises:
             FileRefused: Names what is missing and, unless the first row may be data, what is there.
         """
+        if twice := [self.called(path) for path in _paths(plan) if self._is_twice(path)]:
+            raise FileRefused(Reason.HEADER_MISMATCH, f"named twice: {', '.join(dict.fromkeys(twice))}", rule="header")
         missing = []
         for column in plan.columns:
             if column.required and column.verb != "table":
@@ -114,7 +121,7 @@ class _Headers:
                 Reason.HEADER_MISMATCH, f"missing: {lacking}. None of the {len(self._names)} fields of the first row is a known column"
             )
         there = ", ".join(name[:64] for name in self._names[:_MOST_NAMES])
-        raise FileRefused(Reason.HEADER_MISMATCH, f"missing or twice: {lacking}. There are: {there}")
+        raise FileRefused(Reason.HEADER_MISMATCH, f"missing: {lacking}. There are: {there}")
 
     def called(self, group: str) -> str:
         """What the site calls a field: for people who have to find it in the file."""

@@ -15,34 +15,13 @@ import dagster as dg
 import pytest
 
 from tests.conftest import REPOSITORY, Biodam, write_delivery
-
-SITE = """site = "h90"
-name = "Test hospital"
-kind = "hospital"
-legal_basis = "published"
-owner = "data-team@biodam.invalid"
-[feeds.fhir_r4]
-"""
-PATIENTS = "".join(f'{{"resourceType":"Patient","id":"p{n}","birthDate":"1960-01-0{n}","gender":"female"}}\n' for n in range(1, 8))
-CONDITIONS = "".join(
-    f'{{"resourceType":"Condition","id":"c{n}","subject":{{"reference":"Patient/p{n}"}},"onsetDateTime":"2020-03-0{n}",'
-    f'"code":{{"coding":[{{"system":"http://snomed.info/sct","code":"44054006"}}]}}}}\n'
-    for n in range(1, 8)
-)
-BAD = '{"resourceType":"Condition","id":"c9","subject":{"reference":"Patient/p1"},"onsetDateTime":"2020-13-01"}\n'
-FILES: dict[str, bytes | str] = {"Patient.ndjson": PATIENTS, "Condition.ndjson": CONDITIONS + BAD}
+from tests.integration.conftest import FILES, Small
 
 
 @pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[Biodam, dict[str, Any]]:
+def built(small: Small) -> tuple[Biodam, dict[str, Any]]:
     """A lake after its first run, and what that run said."""
-    folder = tmp_path_factory.mktemp("run")
-    (folder / "sites").mkdir()
-    (folder / "sites" / "h90.toml").write_text(SITE, encoding="utf-8")
-    biodam = Biodam(folder / "lake", {"BIODAM_SITES": str(folder / "sites"), "BIODAM_AS_OF": "2026-01-01"})
-    write_delivery(biodam.lake, "h90", "fhir_r4", "d1", FILES)
-    write_delivery(biodam.lake, "h66", "fhir_r4", "d1", FILES)
-    return biodam, json.loads(biodam("run", "--json").stdout)
+    return small.biodam, small.said
 
 
 Built = tuple[Biodam, dict[str, Any]]

@@ -143,7 +143,7 @@ def test_headers_are_found_in_any_case_of_letters(read_csv: Read) -> None:
 
 def test_the_message_on_a_header_names_what_is_missing_and_what_is_there(read_csv: Read) -> None:
     (file,) = read_csv("patients", "Id,GENDER\n1,M\n").files
-    assert file["detail"] == "missing or twice: BIRTHDATE. There are: Id, GENDER"
+    assert file["detail"] == "missing: BIRTHDATE. There are: Id, GENDER"
 
 
 def test_a_first_row_that_may_be_a_patient_is_not_repeated_in_the_message(read_csv: Read) -> None:
@@ -222,3 +222,13 @@ def test_records_are_the_same_however_the_bytes_arrive(size: int) -> None:
     for what, at in found:
         if isinstance(what, bytes):
             assert text[at:].startswith(what.rstrip(b"\n"))
+
+
+@pytest.mark.parametrize("header", ["Id,BIRTHDATE,DEATHDATE,DEATHDATE", "Id,BIRTHDATE,deathdate,DeathDate"])
+def test_a_column_that_stands_twice_is_not_guessed_even_if_it_may_be_absent(read_csv: Read, header: str) -> None:
+    (file,) = read_csv("patients", f"{header}\np,1970-01-01,,2020-01-01\n").files
+    assert (file["reason"], file["detail"]) == ("header_mismatch", "named twice: DEATHDATE")
+
+
+def test_a_column_nobody_reads_may_stand_twice(read_csv: Read) -> None:
+    assert len(read_csv("patients", "Id,BIRTHDATE,NOTE,NOTE\np,1970-01-01,a,b\n").rows) == 1

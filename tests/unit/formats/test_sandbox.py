@@ -77,7 +77,7 @@ def test_a_file_of_many_such_records_is_given_up_and_the_other_lands(jobs: Any, 
 
 def test_a_defect_of_ours_is_raised_and_no_record_blamed(jobs: Any) -> None:
     job = jobs.make("delimited", "synthea_csv", {"patients.csv": _csv(["a"])})
-    with pytest.raises(ParserDefect, match="before it opened a file, of ValueError at child.py"):
+    with pytest.raises(ParserDefect, match=r"before it opened a file, of ValueError at child\.py"):
         run_child({**job, "format": "morse"})
 
 
