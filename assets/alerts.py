@@ -68,10 +68,18 @@ def safe_message(error: BaseException) -> str:
     """
     if type(error).__module__.startswith(_PACKAGE):
         return str(error)
+    if _disk_is_full(error):
+        return f"the disk is full ({_place(error)}). Remedy: make room on the disk, then run again"
     if isinstance(error, OSError) and error.errno:
-        remedy = " Remedy: make room on the disk, then run again" if error.errno in (errno.ENOSPC, errno.EDQUOT) else ""
-        return f"{os.strerror(error.errno)} ({_place(error)}).{remedy}"
+        return f"{os.strerror(error.errno)} ({_place(error)})."
     return f"unexpected {type(error).__name__} ({_place(error)}). BIODAM_DEBUG=1 shows more"
+
+
+def _disk_is_full(error: BaseException) -> bool:
+    """Said by the system, by SQLite or by delta-rs, which give no number."""
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return True
+    return any(words in str(error) for words in ("No space left on device", "database or disk is full"))
 
 
 def _place(error: BaseException) -> str:

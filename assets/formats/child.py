@@ -10,6 +10,7 @@ import sys
 if __name__ == "__main__":  # pyarrow imports numpy where it is: 0.12 of 0.3 CPU s of start, and nothing here needs it
     sys.modules["numpy"] = None  # type: ignore[assignment]
 
+import errno
 import gc
 import json
 import resource
@@ -23,7 +24,7 @@ from assets.formats.progress import Progress
 from assets.formats.reasons import DeliveryRefused, FileRefused
 from assets.formats.spool import Spool
 
-OUT_OF_MEMORY, DEFECT = 71, 72
+OUT_OF_MEMORY, DEFECT, DISK_FULL = 71, 72, 73
 """Exit codes; `sandbox` reads them. Everything else but 0 is a signal."""
 
 
@@ -49,6 +50,8 @@ def main(path: str) -> int:
     except MemoryError:
         return OUT_OF_MEMORY
     except Exception as error:
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            return DISK_FULL
         _explain(job, error)
         return DEFECT
     return 0

@@ -8,6 +8,7 @@ dies again, without the record; a record that cannot be named costs the file. Ev
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import select
@@ -29,8 +30,8 @@ from assets.formats.reasons import Reason
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
-OUT_OF_MEMORY, DEFECT = 71, 72
-"""Exit codes of the child for a refused allocation and for an exception nobody expected."""
+OUT_OF_MEMORY, DEFECT, DISK_FULL = 71, 72, 73
+"""Exit codes of the child for a refused allocation, an exception nobody expected, and a spool that cannot be written."""
 
 ENVIRONMENT: Mapping[str, str] = {
     "LC_ALL": "C.UTF-8",
@@ -140,6 +141,7 @@ def run_child(job: Mapping[str, Any]) -> ChildResult:
 
     Raises:
         ParserDefect: The child failed without a record or file to blame.
+        OSError: There is no room for the spool; no record is to blame for that.
     """
     spool = Path(job["spool"])
     limits = Limits(**job.get("limits", {}))
@@ -179,6 +181,8 @@ def _run(path: Path, spool: Path, limits: Limits) -> _Run:
         child.kill()
     _, status, usage = os.wait4(child.pid, 0)
     child.returncode = os.waitstatus_to_exitcode(status)
+    if child.returncode == DISK_FULL:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), spool.name)
     cause, note = _cause(child.returncode, spool, late=late)
     return _Run(cause, note, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024))
 

@@ -93,3 +93,20 @@ def test_the_child_gets_nothing_of_the_environment(jobs: Any, monkeypatch: pytes
     monkeypatch.setattr(sandbox.subprocess, "Popen", watched)
     run_child(jobs.make("fhir", "fhir", {"a.ndjson": _fhir(["a"])}))
     assert seen.keys() == sandbox.ENVIRONMENT.keys()
+
+
+def test_a_full_disk_is_no_fault_of_a_record(jobs: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = sandbox.subprocess.Popen
+
+    def full(command: list[str], **options: Any) -> Any:
+        script = (
+            "import errno, sys; from assets.formats import child, spool\n"
+            "def no_room(*_, **__): raise OSError(errno.ENOSPC, 'full')\n"
+            "spool.Spool.write = no_room\n"
+            "sys.exit(child.main(sys.argv[1]))"
+        )
+        return real([command[0], "-c", script, command[-1]], **options)
+
+    monkeypatch.setattr(sandbox.subprocess, "Popen", full)
+    with pytest.raises(OSError, match="No space left"):
+        run_child(jobs.make("fhir", "fhir", {"a.ndjson": _fhir(["a"])}))
