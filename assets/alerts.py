@@ -68,18 +68,21 @@ def safe_message(error: BaseException) -> str:
     """
     if type(error).__module__.startswith(_PACKAGE):
         return str(error)
-    if _disk_is_full(error):
-        return f"the disk is full ({_place(error)}). Remedy: make room on the disk, then run again"
+    if full := _disk_is_full(error):
+        return f"{full} ({_place(error)}). Remedy: make room on the disk, then run again"
     if isinstance(error, OSError) and error.errno:
         return f"{os.strerror(error.errno)} ({_place(error)})."
     return f"unexpected {type(error).__name__} ({_place(error)}). BIODAM_DEBUG=1 shows more"
 
 
-def _disk_is_full(error: BaseException) -> bool:
-    """Said by the system, by SQLite or by delta-rs, which give no number."""
+def _disk_is_full(error: BaseException) -> str | None:
+    """What the system says with a number, and SQLite and delta-rs in words. On a full disk SQLite often says no more than I/O error."""
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return True
-    return any(words in str(error) for words in ("No space left on device", "database or disk is full"))
+        return "the disk is full"
+    text = str(error)
+    if "No space left on device" in text or "database or disk is full" in text:
+        return "the disk is full"
+    return "the disk is full or fails" if type(error).__name__ == "OperationalError" and "disk I/O error" in text else None
 
 
 def _place(error: BaseException) -> str:

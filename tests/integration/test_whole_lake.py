@@ -132,10 +132,10 @@ def test_documented_queries_run_on_a_published_catalogue_and_show_no_small_numbe
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 192 MB."""
+    """A file system of 256 MB."""
     disk = tmp_path / "disk"
     disk.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=192m", "tmpfs", str(disk)], capture_output=True, check=False)
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256m", "tmpfs", str(disk)], capture_output=True, check=False)
     if mounted.returncode != 0:
         pytest.skip("a small file system cannot be mounted here: that needs root")
     try:
@@ -154,24 +154,23 @@ def _fill(disk: Path, leave: int) -> Path:
     return filler
 
 
+@pytest.mark.slow
 def test_full_disk_is_named_and_nothing_is_lost_or_landed_twice(small: Small, small_disk: Path) -> None:
     """The disk is full at the start, then fills up while landing; as soon as there is room the next run goes on."""
     biodam = Biodam(small_disk / "lake", small.biodam.environment)
-    more = "".join(f'{{"resourceType":"Patient","id":"q{n}","birthDate":"1961-01-01"}}\n' for n in range(60_000))
+    more = "".join(f'{{"resourceType":"Patient","id":"q{n}-{"x" * 3000}","birthDate":"1961-01-01"}}\n' for n in range(3_000))
     write_delivery(biodam.lake, "h90", "fhir_r4", "d1", {**FILES, "Patient.2.ndjson": more})
-    for leave, stage in ((300_000, ""), (8_000_000, "h90/fhir_r4/d1: the disk is full")):
+    for leave in (300_000, 12_000_000):
         filler = _fill(small_disk, leave)
         full = biodam("run", check=False)
         said = full.stdout + full.stderr
         assert full.returncode == 1, said
-        assert "the disk is full (" in said
-        assert "Remedy: make room" in said
-        assert stage in said
+        assert re.search(r"the disk is full[a-z ]* \(\S+\.py:\d+\)\. Remedy: make room", said), said
         assert "Traceback" not in said
         filler.unlink()
     biodam("run")
-    assert biodam.one("select count(*) from person") == 60_007
+    assert biodam.one("select count(*) from person") == 3_007
     (feed,) = [f for f in biodam.status()["feeds"] if f["site"] == "h90"]
-    assert (feed["delivered"], feed["landed"], feed["duplicate"], feed["conserved"]) == (60_015, 60_014, 0, True)
-    for table, rows in (("patient", 60_007), ("condition", 7)):
+    assert (feed["delivered"], feed["landed"], feed["duplicate"], feed["conserved"]) == (3_015, 3_014, 0, True)
+    for table, rows in (("patient", 3_007), ("condition", 7)):
         assert DeltaTable(str(biodam.lake / "tables/raw/fhir" / table)).to_pyarrow_table().num_rows == rows
