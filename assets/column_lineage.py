@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import csv
 import json
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -58,10 +59,11 @@ class ProjectLineage:
         return {column: [((schema, table), name) for (schema, table), name in sources] for column, sources in models[unique_id].items()}
 
     def save(self) -> None:
-        """Keep what was found."""
-        temporary = self._kept.with_suffix(".tmp")
-        temporary.write_text(json.dumps(self._found), encoding="utf-8")
-        temporary.replace(self._kept)
+        """Keep what was found, where the file may be written; several builds may do so at once."""
+        temporary = self._kept.with_suffix(f".{os.getpid()}.tmp")
+        with contextlib.suppress(OSError):
+            temporary.write_text(json.dumps(self._found), encoding="utf-8")
+            temporary.replace(self._kept)
 
     def _find(self, unique_id: str) -> dict[str, list[Source]]:
         node = self._nodes[unique_id]

@@ -18,7 +18,7 @@ from assets.alerts import raise_alert
 from assets.asset_events import must_report_all, still_current
 from assets.column_lineage import ProjectLineage, Table, relation_of
 from assets.contracts.table import all_entities
-from assets.dbt_manifest import Node, forget_other_checkout, in_build_order, is_current, untouched_nodes
+from assets.dbt_manifest import PROJECT, Node, forget_other_checkout, in_build_order, is_current, untouched_nodes
 from assets.lake.commits import read_snapshot
 from assets.lake.dbt_views import REFERENCE
 from assets.landing.workspace import Workspace
@@ -166,7 +166,7 @@ class _Build:
         self._built = workspace.lake.control / "built.json"
         self._commits = _Commits(workspace.lake.dbt_commits, plan.run_id)
         self._lineage = ProjectLineage(
-            manifest, self._target / "compiled", known=_other_tables(), kept=workspace.lake.control / "lineage.json", version=self._version
+            manifest, self._target / "compiled", known=_other_tables(), kept=PROJECT / "target" / "lineage.json", version=self._version
         )
         self.log = self._target / "dbt.log"
         self.failed: list[str] = []
