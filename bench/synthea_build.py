@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import argparse
 import json
+import shutil
+import sys
 import tempfile
 from pathlib import Path
 
 import duckdb
 
-from bench.measure import biodam, machine, need_shared
+from bench.measure import Cost, biodam, machine, need_shared, run
 
 OWN_IDS = {
     "patients": ["Id"], "encounters": ["Id", "PATIENT"], "careplans": ["Id", "PATIENT", "ENCOUNTER"], "imaging_studies": ["Id", "PATIENT", "ENCOUNTER"],
@@ -39,6 +41,23 @@ def replicate(source: Path, out: Path, first: int, copies: int) -> int:
     return rows
 
 
+_PLAIN = """
+import sys, duckdb, pathlib
+with duckdb.connect(config={"threads": 2}) as connection:
+    for path in sorted(pathlib.Path(sys.argv[1]).glob("*.csv")):
+        target = pathlib.Path(sys.argv[2]) / f"{path.stem}.parquet"
+        connection.execute(f"copy (from read_csv('{path}', all_varchar=true, header=true)) to '{target}' (compression zstd)")
+"""
+
+
+def plain_copy(source: Path, out: Path, log: Path) -> Cost:
+    """The same text to Parquet by DuckDB alone, no type, no check, no scrub: what to compare landing with."""
+    out.mkdir(parents=True, exist_ok=True)
+    cost = run([sys.executable, "-c", _PLAIN, str(source), str(out)], log=log)
+    shutil.rmtree(out)
+    return cost
+
+
 def main() -> None:
     """Print the cost of a full build, of the same delivery again and of one per cent more."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -57,6 +76,7 @@ def main() -> None:
         more = replicate(source, work / "more", copies, max(1, round(copies / 100)))
         size = sum(p.stat().st_size for p in (work / "full").iterdir())
         print(f"{copies * 27:,} patients, {rows:,} rows, {size / 1e6:.0f} MB; then {more:,} rows more")
+        print(f"plain       copy    {plain_copy(work / 'full', work / 'plain', log)}")
         for label, path, name in (("full build", "full", "d1"), ("same again", "full", "d2"), ("1 % more", "more", "d3")):
             delivered = biodam(
                 "deliver", str(work / path), "--site", "h03", "--feed", "synthea_csv", "--delivery-id", name,
