@@ -25,6 +25,7 @@ from assets.planning import BuildPlan, fail_build, finish_build, next_build
 from assets.quiet import code_version
 from assets.resources import DagsterDbtTranslator, DagsterDbtTranslatorSettings, FastDbt, LakeResource
 from assets.samples import sample_of
+from assets.upkeep.guard import require_whole
 
 POOL = "dbt"
 _STANDARDISE = frozenset({"staging", "standard", "vocabulary", "omop"})
@@ -107,6 +108,7 @@ def warehouse_assets(manifest: Mapping[str, Any]) -> dg.AssetsDefinition:
                 return
             build = _Build(context, workspace, manifest, plan)
             try:
+                require_whole(workspace, plan.raw_versions if plan.full else {**plan.raw_versions, **plan.model_versions})
                 yield from build.run(dbt)
             except BaseException:
                 fail_build(workspace, plan)

@@ -22,6 +22,7 @@ from assets.lake.durable import sha256_file
 from assets.lake.paths import Lake
 
 PARQUET_MAGIC = b"PAR1"
+REMEDY = "Remedy: `biodam repair`"
 
 
 class TornTable(RuntimeError):
@@ -105,40 +106,41 @@ def newest_version(lake: Lake, table_key: str) -> int | None:
     return max(versions, default=None)
 
 
-def open_table(lake: Lake, table_key: str, *, expected_version: int | None = None) -> DeltaTable | None:
+def open_table(lake: Lake, table_key: str, *, expected_version: int | None = None, expected_log: str | None = None) -> DeltaTable | None:
     """Open a table for writing, checked against the ledger.
 
     Args:
         lake: The lake.
         table_key: Table key.
         expected_version: Newest version that the ledger recorded, None where it recorded none.
+        expected_log: SHA-256 of that version's log file, None where it is not known.
 
     Returns:
         The table at its newest version, or None where there is none.
 
     Raises:
-        TornTable: The table is missing or behind the ledger, or its newest log file cannot be read.
+        TornTable: The table is missing, behind the ledger or not what it recorded, or its newest log file cannot be read.
     """
     on_disk = newest_version(lake, table_key)
     if on_disk is None:
         if expected_version is not None:
-            raise TornTable(f"{table_key}: the ledger recorded version {expected_version}, but the table is gone. Restore it from a backup")
+            raise TornTable(f"{table_key}: the ledger recorded version {expected_version}, but the table is gone. {REMEDY}")
         return None
     try:
         table = DeltaTable(str(lake.table(table_key)))
     except DeltaError as error:
-        raise TornTable(
-            f"{table_key}: the log cannot be read at version {on_disk} ({type(error).__name__}). Restore it from a backup"
-        ) from error
+        raise TornTable(f"{table_key}: the log cannot be read at version {on_disk} ({type(error).__name__}). {REMEDY}") from error
     _actions(table_key, log_file(lake, table_key, on_disk))  # an emptied log file opens as a commit of nothing
     if table.version() < on_disk:
-        raise TornTable(
-            f"{table_key}: the log file of version {on_disk} is torn; the table opens at {table.version()}. Restore that file from a backup"
-        )
+        raise TornTable(f"{table_key}: the log file of version {on_disk} is torn; the table opens at {table.version()}. {REMEDY}")
     if expected_version is not None and table.version() < expected_version:
-        raise TornTable(
-            f"{table_key}: stands at version {table.version()}, but the ledger recorded {expected_version}. Restore it from a backup"
-        )
+        raise TornTable(f"{table_key}: stands at version {table.version()}, but the ledger recorded {expected_version}. {REMEDY}")
+    if (
+        expected_version is not None
+        and expected_log is not None
+        and sha256_file(log_file(lake, table_key, expected_version)) != expected_log
+    ):
+        raise TornTable(f"{table_key}: the log file of version {expected_version} is not what was written. {REMEDY}")
     return table
 
 
@@ -161,7 +163,7 @@ def read_commit(lake: Lake, table_key: str, version: int) -> CommitReceipt:
     info: Mapping[str, Any] = next((a["commitInfo"] for a in actions if "commitInfo" in a), {})
     stated = dict(info.get("biodam") or {})
     if stated.pop("added_files", len(files)) != len(files) or stated.pop("added_rows", rows) != rows:
-        raise TornTable(f"{table_key}: the log file of version {version} names fewer files than were committed. Restore it from a backup")
+        raise TornTable(f"{table_key}: the log file of version {version} names fewer files than were committed. {REMEDY}")
     return CommitReceipt(table_key, version, rows, tuple(files), sha256_file(path), metadata=stated)
 
 
@@ -222,9 +224,9 @@ def _actions(table_key: str, path: Path) -> list[dict[str, Any]]:
     try:
         actions: list[dict[str, Any]] = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line]
     except (OSError, ValueError) as error:
-        raise TornTable(f"{table_key}: the log file {path.name} cannot be read. Restore it from a backup") from error
+        raise TornTable(f"{table_key}: the log file {path.name} cannot be read. {REMEDY}") from error
     if not actions:
-        raise TornTable(f"{table_key}: the log file {path.name} is empty. Restore it from a backup")
+        raise TornTable(f"{table_key}: the log file {path.name} is empty. {REMEDY}")
     return actions
 
 
@@ -236,9 +238,7 @@ def _check_data_file(table_key: str, version: int, path: Path, size: int) -> Non
     except OSError:
         whole = False
     if not whole:
-        raise TornTable(
-            f"{table_key}: version {version} names the file {path.name}, which is missing or cut short. Restore it from a backup"
-        )
+        raise TornTable(f"{table_key}: version {version} names the file {path.name}, which is missing or cut short. {REMEDY}")
 
 
 __all__ = [

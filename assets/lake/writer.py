@@ -59,6 +59,7 @@ class Write:
         expected_version: Newest version the ledger recorded, None where it recorded none.
         record_commit: Called once for each commit that the ledger lacks, oldest first.
         description: Of the table, used when it is made.
+        expected_log: SHA-256 of the log file of `expected_version`, None where it is not known.
     """
 
     partition_by: Sequence[str] = ()
@@ -68,6 +69,7 @@ class Write:
     expected_version: int | None = None
     record_commit: RecordCommit | None = None
     description: str | None = None
+    expected_log: str | None = None
 
 
 class TableWriter:
@@ -124,7 +126,8 @@ class TableWriter:
 
     def _open(self) -> CommitReceipt | None:
         """Open the table, settle what the ledger lacks; the receipt if the batch is there already."""
-        self._table = open_table(self._lake, self._key, expected_version=self._write.expected_version)
+        write = self._write
+        self._table = open_table(self._lake, self._key, expected_version=write.expected_version, expected_log=write.expected_log)
         if self._table is None:
             return None
         self._settle(self._table.version())

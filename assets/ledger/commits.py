@@ -78,6 +78,13 @@ class Commits:
         with self._engine.connect() as connection:
             return connection.execute(query).scalar()
 
+    def latest(self, table_key: str) -> tuple[int | None, str | None]:
+        """Newest recorded version of a table and the SHA-256 of its log file; both None where there is none."""
+        query = sa.select(COMMIT.c.version, COMMIT.c.log_sha256).where(COMMIT.c.table_key == table_key).order_by(COMMIT.c.version.desc())
+        with self._engine.connect() as connection:
+            row = connection.execute(query.limit(1)).first()
+        return (None, None) if row is None else (row.version, row.log_sha256)
+
     def latest_versions(self) -> dict[str, int]:
         """Newest recorded version of every table."""
         query = sa.select(COMMIT.c.table_key, sa.func.max(COMMIT.c.version)).group_by(COMMIT.c.table_key)
