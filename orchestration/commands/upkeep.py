@@ -36,6 +36,32 @@ def verify(settings: Settings, deep: bool, as_json: bool) -> None:
     sys.exit(0 if result.whole else FAILED)
 
 
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@click.pass_obj
+def repair(settings: Settings, as_json: bool) -> None:
+    """Put right what `biodam verify` finds: raw rows are landed again from the landing store, models are built anew by the next run.
+
+    Also restores a lake of which only landing/, control/ and vault/ are left (docs/OPERATIONS.md). Exit code 1 if something is left.
+    """
+    from assets.run_lock import hold_lake
+    from assets.upkeep.repair import repair as work
+    from orchestration.commands.show import progress_of_steps
+
+    with progress_of_steps("biodam repair") as say, hold_lake(settings.lake_root, purpose="biodam repair"):
+        result = work(settings.workspace(), say)
+    if as_json:
+        click.echo(json.dumps(result.as_json(), indent=1, ensure_ascii=False))
+    else:
+        lines = [*result.done, *(f"{table}: {rows:,} rows landed again" for table, rows in sorted(result.rows.items()))]
+        click.echo("\n".join(lines or ["Nothing to repair."]))
+        if result.rebuild:
+            click.echo("Next: biodam run")
+    for line in result.left:
+        click.echo(f"biodam: {line}", err=True)
+    sys.exit(FAILED if result.left else 0)
+
+
 def _verdict(differences: int) -> str:
     if not differences:
         return "all as recorded"
@@ -44,5 +70,5 @@ def _verdict(differences: int) -> str:
 
 def add_to(group: click.Group) -> None:
     """Add these commands to `biodam`."""
-    for command in (verify,):
+    for command in (verify, repair):
         group.add_command(command)

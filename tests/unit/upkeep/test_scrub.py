@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
-import sqlalchemy as sa
 
 from assets.lake.commits import log_folder
 from assets.lake.tables import append
