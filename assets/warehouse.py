@@ -204,15 +204,20 @@ class _Build:
             last = json.loads(self._built.read_text(encoding="utf-8"))
         except (OSError, ValueError):
             return []
-        changed = {key for key, version in self._plan.raw_versions.items() if last["raw_versions"].get(key) != version}
+        changed = {key for key, version in self._data_versions().items() if last["raw_versions"].get(key) != version}
         day_changed = last["as_of"] != self._plan.as_of
         return untouched_nodes(self._manifest, changed, day_changed=day_changed) if changed or day_changed else []
 
     def remember(self) -> None:
         """Note which raw tables this build read; the next one leaves out what they leave unchanged."""
         temporary = self._built.with_suffix(".tmp")
-        temporary.write_text(json.dumps({"as_of": self._plan.as_of, "raw_versions": dict(self._plan.raw_versions)}), encoding="utf-8")
+        temporary.write_text(json.dumps({"as_of": self._plan.as_of, "raw_versions": self._data_versions()}), encoding="utf-8")
         temporary.replace(self._built)
+
+    def _data_versions(self) -> dict[str, int]:
+        """Raw table -> version that last changed its rows: merging small files must not look like new rows."""
+        versions = self._workspace.commits.data_versions()
+        return {key: versions.get(key, version) for key, version in self._plan.raw_versions.items()}
 
     def _events(self, invocation: Any) -> Iterator[Any]:
         done = 0

@@ -31,6 +31,7 @@ class LogState:
         live: Path relative to the table -> its add action.
         transactions: Application id -> version.
         protocol, metadata: The newest of each.
+        committed_ms: When the last commit was made, Unix milliseconds, 0 where it does not say.
     """
 
     version: int = -1
@@ -38,9 +39,10 @@ class LogState:
     transactions: dict[str, int] = field(default_factory=dict)
     protocol: Mapping[str, Any] = field(default_factory=dict)
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    committed_ms: int = 0
 
-    def take(self, version: int, content: bytes) -> None:
-        """Take in the next log file.
+    def take(self, version: int, content: bytes) -> set[str]:
+        """Take in the next log file; returns the files it removes.
 
         Raises:
             ValueError: It does not follow the last one, or is no log file.
@@ -50,9 +52,12 @@ class LogState:
         actions = [json.loads(line) for line in content.splitlines() if line.strip()]
         if not actions or not all(isinstance(a, dict) for a in actions):
             raise ValueError("no actions")
+        self.committed_ms = next((int(a["commitInfo"].get("timestamp") or 0) for a in actions if "commitInfo" in a), 0)
+        removed = {unquote(a["remove"]["path"]) for a in actions if "remove" in a}
         for action in actions:
             self._apply(action)
         self.version = version
+        return removed
 
     def _apply(self, action: Mapping[str, Any]) -> None:
         if "add" in action:
@@ -65,6 +70,16 @@ class LogState:
             self.protocol = action["protocol"]
         elif "metaData" in action:
             self.metadata = action["metaData"]
+
+
+def named_files(content: bytes) -> set[str]:
+    """Data files that one log file adds; empty where it is no log file."""
+    state = LogState()
+    try:
+        state.take(0, content)
+    except (ValueError, KeyError, TypeError):
+        return set()
+    return set(state.live)
 
 
 def checkpoint_version(name: str) -> int | None:

@@ -322,13 +322,17 @@ class _Delivery:
         app_id, number = self._transaction
         receipt = tables.append(
             self._workspace.lake, entity.key, reader, partition_by=["site"], app_id=app_id, version=number,
-            expected_version=expected, expected_log=expected_log,
-            record_commit=lambda r: commits.record(CommitEntry(r.table, r.version, r.rows, r.files, r.log_sha256, self._cause)),
+            expected_version=expected, expected_log=expected_log, commit_metadata={"cause": self._cause}, record_commit=self._record,
         )  # fmt: skip
         self._receipts[entity.key] = receipt
         for _ in batches:  # the table had this delivery already: the rows still have to be counted
             pass
         return receipt.version
+
+    def _record(self, r: CommitReceipt) -> None:
+        """A commit that a killed writer left is recorded with the cause it states itself."""
+        cause = str(r.metadata.get("cause", self._cause))
+        self._workspace.commits.record(CommitEntry(r.table, r.version, r.rows, r.files, r.log_sha256, cause))
 
     def _write_people(self, resolution: Resolution) -> None:
         people = load_contract("people").entities

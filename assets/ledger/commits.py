@@ -17,6 +17,9 @@ import sqlalchemy as sa
 from assets.ledger.deliveries import utc_now
 from assets.ledger.schema import BUILD, CHANGE, COMMIT
 
+COMPACTION = "compaction"
+"""Cause of commits that merge files and change no row."""
+
 
 @dataclass(frozen=True)
 class CommitEntry:
@@ -90,6 +93,12 @@ class Commits:
         query = sa.select(COMMIT.c.table_key, sa.func.max(COMMIT.c.version)).group_by(COMMIT.c.table_key)
         with self._engine.connect() as connection:
             return {row[0]: row[1] for row in connection.execute(query)}
+
+    def data_versions(self) -> dict[str, int]:
+        """Newest version of every table that changed its rows: a compaction does not."""
+        query = sa.select(COMMIT.c.table_key, sa.func.max(COMMIT.c.version)).where(COMMIT.c.cause != COMPACTION)
+        with self._engine.connect() as connection:
+            return {row[0]: row[1] for row in connection.execute(query.group_by(COMMIT.c.table_key))}
 
     def rows(self, table_key: str) -> list[dict[str, Any]]:
         """All commit rows of a table, oldest first."""

@@ -32,6 +32,11 @@ class UpkeepBooks:
             for row in connection.execution_options(yield_per=100).execute(query).mappings():
                 yield dict(row)
 
+    def last_commit_at(self) -> str | None:
+        """When the newest commit of any table was recorded, ISO 8601 in UTC."""
+        with self._engine.connect() as connection:
+            return connection.execute(sa.select(sa.func.max(COMMIT.c.at))).scalar()
+
     def removed(self, table_key: str) -> set[str]:
         """Paths of files of a table that were taken away on purpose."""
         with self._engine.connect() as connection:

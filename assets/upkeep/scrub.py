@@ -19,7 +19,7 @@ from typing import Any
 
 from assets.lake.commits import log_file, log_folder, newest_version
 from assets.lake.durable import sha256_file
-from assets.lake.log_state import CHECKPOINT_POINTER, LogState, checkpoint_version, differs, pointer_differs
+from assets.lake.log_state import CHECKPOINT_POINTER, LogState, checkpoint_version, differs, named_files, pointer_differs
 from assets.lake.paths import Lake
 from assets.ledger.commits import CommitEntry, chain_hash
 
@@ -223,7 +223,7 @@ class _Scrub:
             self._find(version, name, Kind.UNRECORDED, "the ledger has no such commit. The next run that writes the table records it")
             content = path.read_bytes()
             self._take(version, content)
-            self._known.update(_named_files(content))
+            self._known.update(named_files(content))
 
     def _pointer(self) -> None:
         folder = log_folder(self._lake, self._report.table)
@@ -245,12 +245,3 @@ def files_below(folder: Path) -> Iterator[str]:
     for place, _, names in os.walk(folder):
         for name in names:
             yield os.path.relpath(os.path.join(place, name), folder)
-
-
-def _named_files(content: bytes) -> set[str]:
-    state = LogState()
-    try:
-        state.take(0, content)
-    except (ValueError, KeyError, TypeError):
-        return set()
-    return set(state.live)

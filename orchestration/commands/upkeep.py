@@ -62,6 +62,47 @@ def repair(settings: Settings, as_json: bool) -> None:
     sys.exit(FAILED if result.left else 0)
 
 
+@click.command()
+@click.pass_obj
+def compact(settings: Settings) -> None:
+    """Merge small files of raw tables. No row changes, nothing is rebuilt. The nightly job does it too."""
+    from assets.run_lock import hold_lake
+    from assets.upkeep.compaction import compact as work
+    from orchestration.commands.show import progress_of_steps
+
+    with progress_of_steps("biodam compact") as say, hold_lake(settings.lake_root, purpose="biodam compact"):
+        done = work(settings.workspace(), say=say)
+    for one in done:
+        click.echo(f"{one.table}: {one.before} files merged into {one.after}, {one.rows:,} rows")
+    click.echo("" if done else "No table has many small files.", nl=not done)
+
+
+@click.command()
+@click.option("--retention-days", type=click.IntRange(0), help="Keep replaced files this long; default BIODAM_RETENTION_DAYS, else 7.")
+@click.option("--dry-run", is_flag=True, help="Only say what would be taken away.")
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@click.pass_obj
+def vacuum(settings: Settings, retention_days: int | None, dry_run: bool, as_json: bool) -> None:
+    """Take away files that nobody reads: of replaced versions, and of writers that were killed. Never a file the catalogue names."""
+    from datetime import timedelta
+
+    from assets.run_lock import hold_lake
+    from assets.upkeep.vacuum import vacuum as work
+    from orchestration.commands.show import bytes_text
+
+    days = settings.retention_days if retention_days is None else retention_days
+    with hold_lake(settings.lake_root, purpose="biodam vacuum"):
+        result = work(settings.workspace(), retention=timedelta(days=days), dry_run=dry_run)
+    if as_json:
+        click.echo(json.dumps(result.as_json(), indent=1))
+    else:
+        files = sum(map(len, result.files.values()))
+        click.echo(f"{files:,} files, {bytes_text(result.bytes)} of {len(result.files)} tables {'would be taken away' if dry_run else 'taken away'}")
+    for table, why in result.skipped.items():
+        click.echo(f"biodam: {table}: left alone: {why}", err=True)
+    sys.exit(FAILED if result.skipped else 0)
+
+
 def _verdict(differences: int) -> str:
     if not differences:
         return "all as recorded"
@@ -70,5 +111,5 @@ def _verdict(differences: int) -> str:
 
 def add_to(group: click.Group) -> None:
     """Add these commands to `biodam`."""
-    for command in (verify, repair):
+    for command in (verify, repair, compact, vacuum):
         group.add_command(command)
