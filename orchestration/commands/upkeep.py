@@ -97,7 +97,9 @@ def vacuum(settings: Settings, retention_days: int | None, dry_run: bool, as_jso
         click.echo(json.dumps(result.as_json(), indent=1))
     else:
         files = sum(map(len, result.files.values()))
-        click.echo(f"{files:,} files, {bytes_text(result.bytes)} of {len(result.files)} tables {'would be taken away' if dry_run else 'taken away'}")
+        click.echo(
+            f"{files:,} files, {bytes_text(result.bytes)} of {len(result.files)} tables {'would be taken away' if dry_run else 'taken away'}"
+        )
     for table, why in result.skipped.items():
         click.echo(f"biodam: {table}: left alone: {why}", err=True)
     sys.exit(FAILED if result.skipped else 0)
