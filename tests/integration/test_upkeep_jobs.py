@@ -8,10 +8,10 @@ import dagster as dg
 import pytest
 
 from assets.alerts import read_alerts
+from assets.landing.workspace import Workspace
 from orchestration.build import build_defs
 from orchestration.settings import Settings
 from tests.unit.upkeep.test_scrub import flip, put
-from assets.landing.workspace import Workspace
 
 
 @pytest.fixture
