@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 
@@ -49,11 +49,13 @@ def hold_lake(root: Path, *, purpose: str, wait_s: float = 0) -> Iterator[None]:
             _note(root).write_text(json.dumps(note), encoding="utf-8")
         yield
     except BaseException:
-        _unclean(root).touch()
+        with suppress(OSError):  # the disk may be full or read-only, which is what the caller has to hear
+            _unclean(root).touch()
         raise
     finally:
-        if first:
-            _note(root).unlink(missing_ok=True)
+        with suppress(OSError):
+            if first:
+                _note(root).unlink(missing_ok=True)
         lock.release()
 
 

@@ -118,6 +118,10 @@ class _Repair:
             self._result.done.append(f"{table}: the checkpoint was made anew from the log")
 
     def _mend(self, table: str, harm: list[Finding]) -> None:
+        recorded = self._workspace.commits.latest_version(table)
+        harm = self._take_back_unrecorded(table, -1 if recorded is None else recorded, harm)
+        if not harm:
+            return
         bad = {f.path for f in harm}
         good, needed = self._last_good(table, bad)
         newest = self._workspace.commits.latest_version(table)
@@ -140,6 +144,17 @@ class _Repair:
             self._result.left.append(f"{table}: was damaged and removed. Remedy: `biodam vocabulary load DIR`, then `biodam run`")
         else:
             self._result.done.append(f"{table}: removed; the next run builds it anew")
+
+    def _take_back_unrecorded(self, table: str, recorded: int, harm: list[Finding]) -> list[Finding]:
+        """Commits after the ledger's last, one of them torn: what wrote them is still open and does it again. Returns other findings."""
+        kept = [f for f in harm if f.version is None or f.version <= recorded]
+        if len(kept) < len(harm):
+            roll_back(self._workspace.lake, table, recorded, ())
+            if recorded >= 0 and not kept:
+                make_checkpoint(self._workspace.lake, table)
+            (self._workspace.lake.control / "ended_badly").touch()  # the next run takes their files away
+            self._result.done.append(f"{table}: a commit that was cut short was taken back; the next run makes it again")
+        return kept
 
     def _last_good(self, table: str, bad: set[str]) -> tuple[int, set[str]]:
         """Newest version of whole logs that reads no damaged file (-1: none), and every file that versions up to it name."""

@@ -17,7 +17,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from assets.lake.commits import log_file, log_folder, newest_version
+from assets.lake.commits import TornTable, log_file, log_folder, newest_version, read_commit
 from assets.lake.durable import sha256_file
 from assets.lake.log_state import CHECKPOINT_POINTER, LogState, checkpoint_version, differs, named_files, pointer_differs
 from assets.lake.paths import Lake
@@ -220,10 +220,17 @@ class _Scrub:
                 self._state = None
                 continue
             self._known.add(name)
-            self._find(version, name, Kind.UNRECORDED, "the ledger has no such commit. The next run that writes the table records it")
+            self._find(version, name, *self._unrecorded(version))
             content = path.read_bytes()
             self._take(version, content)
             self._known.update(named_files(content))
+
+    def _unrecorded(self, version: int) -> tuple[Kind, str]:
+        try:
+            read_commit(self._lake, self._report.table, version)
+        except TornTable:
+            return Kind.DAMAGED, "a commit that the ledger lacks is not whole; its delivery is not landed yet"
+        return Kind.UNRECORDED, "the ledger has no such commit. The next run that writes the table records it"
 
     def _pointer(self) -> None:
         folder = log_folder(self._lake, self._report.table)

@@ -46,6 +46,7 @@ def whole(biodam: Biodam) -> None:
     assert biodam.status()["conserved"]
 
 
+@pytest.mark.scenario("25 dbt killed in the middle of a build")
 @pytest.mark.slow
 @pytest.mark.parametrize("models", [1, 12, 30])
 def test_dbt_killed_mid_build_leaves_the_old_marts_then_the_new_ones(hospital: Biodam, models: int) -> None:
@@ -68,6 +69,7 @@ def test_dbt_killed_mid_build_leaves_the_old_marts_then_the_new_ones(hospital: B
     assert hospital.fingerprints() == after
 
 
+@pytest.mark.scenario("26 out of memory")
 @pytest.mark.slow
 def test_run_without_memory_fails_loudly_and_the_next_one_finishes(hospital: Biodam) -> None:
     deliver_hospital(hospital.lake)
@@ -84,6 +86,7 @@ def test_run_without_memory_fails_loudly_and_the_next_one_finishes(hospital: Bio
     assert hospital.one("select count(*) from person") == 40
 
 
+@pytest.mark.scenario("28 two runs and four senders at once")
 @pytest.mark.slow
 def test_two_runs_and_four_senders_at_once(hospital: Biodam, tmp_path: Path) -> None:
     deliver_hospital(hospital.lake)
@@ -108,6 +111,7 @@ def test_two_runs_and_four_senders_at_once(hospital: Biodam, tmp_path: Path) -> 
     assert hospital.one("select count(*) from measurement") == 8 + 4
 
 
+@pytest.mark.scenario("29 disk full at any stage")
 @pytest.mark.slow
 @pytest.mark.parametrize("room", ["600k", "1m", "2m", "4m", "8m"])
 def test_disk_full_at_any_stage_is_said_and_the_next_run_finishes(hospital: Biodam, disk: Mount, room: str) -> None:
@@ -124,6 +128,7 @@ def test_disk_full_at_any_stage_is_said_and_the_next_run_finishes(hospital: Biod
     assert biodam.one("select count(*) from person") == 40
 
 
+@pytest.mark.scenario("30 read-only or vanished mount")
 @pytest.mark.slow
 def test_lake_that_cannot_be_written_is_left_as_it_was(hospital: Biodam, disk: Mount) -> None:
     biodam = Biodam(disk("size=200m") / "lake", hospital.environment)
@@ -142,6 +147,7 @@ def test_lake_that_cannot_be_written_is_left_as_it_was(hospital: Biodam, disk: M
     assert biodam.fingerprints() != before
 
 
+@pytest.mark.scenario("30 read-only or vanished mount")
 @pytest.mark.slow
 def test_mount_that_vanishes_in_a_run_and_comes_back(hospital: Biodam, tmp_path: Path) -> None:
     """The folder is moved away, as a lost mount would, and put back."""
@@ -165,6 +171,7 @@ def test_mount_that_vanishes_in_a_run_and_comes_back(hospital: Biodam, tmp_path:
     whole(hospital)
 
 
+@pytest.mark.scenario("34 clock two days behind, 400 days ahead")
 @pytest.mark.slow
 @pytest.mark.parametrize("days", [-2, 400])
 def test_wrong_clock_loses_nothing(hospital: Biodam, shim: Path, days: int) -> None:
@@ -185,6 +192,7 @@ def test_wrong_clock_loses_nothing(hospital: Biodam, shim: Path, days: int) -> N
     assert hospital.fingerprints() == after
 
 
+@pytest.mark.scenario("35 reader during compaction, rebuild and vacuum")
 @pytest.mark.slow
 def test_reader_keeps_right_answers_while_files_are_merged_and_taken_away(hospital: Biodam) -> None:
     for sequence in range(1, 10):

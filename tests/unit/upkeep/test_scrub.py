@@ -81,7 +81,7 @@ def test_one_flipped_bit_in_each_of_all_files_is_named(workspace: Workspace) -> 
     assert named >= {str(p.relative_to(workspace.lake.table(KEY))) for p in every if p.name != "_last_checkpoint"}
 
 
-@pytest.mark.parametrize("which", range(0, 71, 5))
+@pytest.mark.parametrize("which", range(0, 71, 9))
 def test_one_flipped_bit_is_named_and_nothing_is_read(workspace: Workspace, which: int) -> None:
     require_whole(workspace, {KEY: COMMITS - 1})
     path = files(workspace)[which]
