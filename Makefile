@@ -18,7 +18,7 @@ BIN := .venv/bin
 PEOPLE ?= 1500
 SEED ?= 7
 
-.PHONY: help setup parse demo test slow ui lint format types imports check bench screenshots clean
+.PHONY: help setup parse demo test slow faults ui lint format types imports check bench screenshots clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-12s %s\n", $$1, $$2}'
@@ -71,6 +71,9 @@ test: setup ## the whole test suite
 
 slow: setup ## tests that take minutes
 	@$(BIN)/python -m pytest -q -m slow
+
+faults: setup ## every fault scenario, long ones too, and a table of what held (an hour)
+	@$(BIN)/python -m pytest -q -m "slow or not slow" tests/faults tests/unit/upkeep tests/unit/lake/test_faults.py
 
 ui: setup ## Dagster on this lake, http://127.0.0.1:3000
 	@$(BIN)/biodam ui

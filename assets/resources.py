@@ -51,6 +51,7 @@ class LakeResource(dg.ConfigurableResource[Any]):
         vault_key_file, sites_folder: Empty: the lake's and the project's own.
         as_of: YYYY-MM-DD; empty: today in Asia/Seoul.
         lock_wait_s: How long a step waits for another run.
+        retention_days: How long vacuum keeps replaced files.
     """
 
     root: str
@@ -60,6 +61,7 @@ class LakeResource(dg.ConfigurableResource[Any]):
     sites_folder: str = ""
     as_of: str = ""
     lock_wait_s: int = 900
+    retention_days: int = 7
 
     def workspace(self) -> Workspace:
         """The lake with ledger, vault and sites."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 
@@ -43,11 +43,30 @@ def hold_lake(root: Path, *, purpose: str, wait_s: float = 0) -> Iterator[None]:
         raise LakeBusy(f"another run is working on this lake ({_holder(root)}). Remedy: wait until it ends") from error
     try:
         if first:
+            if _note(root).exists():  # its holder was killed: what it was writing lies about
+                _unclean(root).touch()
             note = {"pid": os.getpid(), "purpose": purpose, "started_at": datetime.now().astimezone().isoformat(timespec="seconds")}
             _note(root).write_text(json.dumps(note), encoding="utf-8")
         yield
+    except BaseException:
+        with suppress(OSError):  # the disk may be full or read-only, which is what the caller has to hear
+            _unclean(root).touch()
+        raise
     finally:
+        with suppress(OSError):
+            if first:
+                _note(root).unlink(missing_ok=True)
         lock.release()
+
+
+def ended_badly(root: Path) -> bool:
+    """True where a holder was killed or failed since `forget_bad_end`: files that no commit names may lie in the tables."""
+    return _unclean(root).exists()
+
+
+def forget_bad_end(root: Path) -> None:
+    """What a killed holder left was taken away."""
+    _unclean(root).unlink(missing_ok=True)
 
 
 def holder(root: Path) -> str | None:
@@ -66,6 +85,10 @@ def holder(root: Path) -> str | None:
 
 def _note(root: Path) -> Path:
     return root / "control" / "run.lock.holder"
+
+
+def _unclean(root: Path) -> Path:
+    return root / "control" / "ended_badly"
 
 
 def _holder(root: Path) -> str:

@@ -26,6 +26,7 @@ from assets.planning import BuildPlan, fail_build, finish_build, next_build
 from assets.quiet import code_version
 from assets.resources import DagsterDbtTranslator, DagsterDbtTranslatorSettings, FastDbt, LakeResource
 from assets.samples import sample_of
+from assets.upkeep.guard import require_whole
 
 POOL = "dbt"
 OWNER = "team:data-platform"
@@ -113,6 +114,7 @@ def warehouse_assets(manifest: Mapping[str, Any]) -> dg.AssetsDefinition:
                 return
             build = _Build(context, workspace, manifest, plan)
             try:
+                require_whole(workspace, plan.raw_versions if plan.full else {**plan.raw_versions, **plan.model_versions})
                 yield from build.run(dbt)
             except BaseException:
                 fail_build(workspace, plan)
@@ -214,15 +216,20 @@ class _Build:
             last = json.loads(self._built.read_text(encoding="utf-8"))
         except (OSError, ValueError):
             return []
-        changed = {key for key, version in self._plan.raw_versions.items() if last["raw_versions"].get(key) != version}
+        changed = {key for key, version in self._data_versions().items() if last["raw_versions"].get(key) != version}
         day_changed = last["as_of"] != self._plan.as_of
         return untouched_nodes(self._manifest, changed, day_changed=day_changed) if changed or day_changed else []
 
     def remember(self) -> None:
         """Note which raw tables this build read; the next one leaves out what they leave unchanged."""
         temporary = self._built.with_suffix(".tmp")
-        temporary.write_text(json.dumps({"as_of": self._plan.as_of, "raw_versions": dict(self._plan.raw_versions)}), encoding="utf-8")
+        temporary.write_text(json.dumps({"as_of": self._plan.as_of, "raw_versions": self._data_versions()}), encoding="utf-8")
         temporary.replace(self._built)
+
+    def _data_versions(self) -> dict[str, int]:
+        """Raw table -> version that last changed its rows: merging small files must not look like new rows."""
+        versions = self._workspace.commits.data_versions()
+        return {key: versions.get(key, version) for key, version in self._plan.raw_versions.items()}
 
     def _events(self, invocation: Any) -> Iterator[Any]:
         done = 0

@@ -18,13 +18,14 @@ from assets.feeds import consent, emr_csv, fhir, omop, reference, synthea_csv
 from assets.feeds.landed import people_specs
 from assets.governance.consent_asset import consent_check
 from assets.governance.deliveries import deliveries_asset
+from assets.governance.upkeep_assets import UPKEEP
 from assets.resources import FastDbt, LakeResource
 from assets.serving.published import CATALOGUE, catalogue_asset
 from assets.sites.site import load_sites
 from assets.warehouse import warehouse_assets
 from orchestration.alerts import failed_runs
-from orchestration.jobs import everything
-from orchestration.schedules import nightly
+from orchestration.jobs import everything, scrub, upkeep
+from orchestration.schedules import SCHEDULES
 from orchestration.sensors import closed_deliveries
 from orchestration.settings import Settings, read_settings
 
@@ -59,10 +60,11 @@ def build_defs(overrides: Mapping[str, Any] | None = None, settings: Settings | 
             warehouse_assets(manifest),
             catalogue_asset(manifest),
             deliveries_asset(sites, ends),
+            *UPKEEP,
         ],
         asset_checks=[consent_check(manifest)],
-        jobs=[everything],
-        schedules=[nightly],
+        jobs=[everything, upkeep, scrub],
+        schedules=SCHEDULES,
         sensors=[closed_deliveries, failed_runs],
         executor=dg.in_process_executor,
         resources={**_resources(settings), **(overrides or {})},
@@ -83,6 +85,7 @@ def _resources(settings: Settings) -> dict[str, Any]:
             sites_folder=str(settings.sites_folder or ""),
             as_of=settings.as_of.isoformat() if settings.as_of else "",
             lock_wait_s=settings.lock_wait_s,
+            retention_days=settings.retention_days,
         ),
         "dbt": FastDbt(
             project_dir=PROJECT, profiles_dir=PROJECT, dbt_executable=sys.executable, global_config_flags=["-m", "assets.dbt_process"]

@@ -13,6 +13,7 @@ from typing import Any
 
 import click
 
+from orchestration.commands import upkeep
 from orchestration.errors import FAILED, UserError, explain
 from orchestration.settings import VARIABLES, Settings, read_settings
 
@@ -178,13 +179,30 @@ def quarantine_list(settings: Settings, site: str | None, feed: str | None, reas
 
 
 @quarantine.command("show")
-@click.argument("number", type=int, metavar="ID")
+@click.argument("which", metavar="ID|DELIVERY")
 @click.pass_obj
-def quarantine_show(settings: Settings, number: int) -> None:
-    """One entry of the quarantine: what is wrong, what to do, where the bytes are."""
+def quarantine_show(settings: Settings, which: str) -> None:
+    """One entry of the quarantine, or those of a delivery: what is wrong, what to do, where the bytes are."""
     from orchestration.commands.quarantine import show_text
 
-    click.echo(show_text(settings, number))
+    click.echo(show_text(settings, which))
+
+
+@quarantine.command("replay")
+@click.argument("which", metavar="[ID|DELIVERY]", required=False)
+@click.option("--site")
+@click.option("--feed")
+@click.option("--reason", help="A code of docs/QUARANTINE.md.")
+@click.pass_obj
+def quarantine_replay(settings: Settings, which: str | None, site: str | None, feed: str | None, reason: str | None) -> None:
+    """Parse what is in quarantine again, by today's rules, from the landing store. What they accept lands once; the rest stays."""
+    from orchestration.commands.quarantine import replay, replay_text
+    from orchestration.commands.show import progress_of_steps
+
+    with progress_of_steps("biodam quarantine replay") as say:
+        done = replay(settings, which, site=site, feed=feed, reason=reason, say=say)
+    click.echo(replay_text(done))
+    sys.exit(FAILED if any(r.problem for r in done) else 0)
 
 
 @cli.group()
@@ -205,6 +223,9 @@ def vocabulary_load(settings: Settings, folder: Path) -> None:
     for name, rows in loaded.items():
         click.echo(f"{name}: {rows:,} rows")
     click.echo("Next: biodam run")
+
+
+upkeep.add_to(cli)
 
 
 @cli.command()

@@ -1,16 +1,32 @@
-"""When the job runs without being asked."""
+"""When the jobs run without being asked."""
 
 from __future__ import annotations
 
 import dagster as dg
 
-from orchestration.jobs import everything
+from orchestration.jobs import everything, scrub, upkeep
 
-nightly = dg.ScheduleDefinition(
-    name="nightly",
-    job=everything,
-    cron_schedule="0 2 * * *",
-    execution_timezone="Asia/Seoul",
-    default_status=dg.DefaultScheduleStatus.STOPPED,
-    description="Once a night: consent that begins or ends today is built in, and whatever a sensor missed is landed.",
+
+def _schedule(name: str, job: dg.UnresolvedAssetJobDefinition, cron: str, description: str) -> dg.ScheduleDefinition:
+    return dg.ScheduleDefinition(
+        name=name,
+        job=job,
+        cron_schedule=cron,
+        execution_timezone="Asia/Seoul",
+        default_status=dg.DefaultScheduleStatus.STOPPED,
+        description=description,
+    )
+
+
+nightly = _schedule(
+    "nightly",
+    everything,
+    "0 2 * * *",
+    "Once a night: consent that begins or ends today is built in, and whatever a sensor missed is landed.",
 )
+nightly_upkeep = _schedule(
+    "nightly_upkeep", upkeep, "0 4 * * *", "Once a night, after the build: small files are merged, files that nobody reads are taken away."
+)
+weekly_scrub = _schedule("weekly_scrub", scrub, "0 5 * * 0", "On Sundays: every byte of the lake is compared with the ledger.")
+
+SCHEDULES = [nightly, nightly_upkeep, weekly_scrub]

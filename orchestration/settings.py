@@ -27,6 +27,7 @@ VARIABLES: Mapping[str, str] = {
     "BIODAM_SITES": "folder of site files; default assets/sites",
     "BIODAM_AS_OF": "day on which consent is judged, YYYY-MM-DD; default today in Asia/Seoul",
     "BIODAM_LOCK_WAIT_S": "seconds a Dagster step waits for another run; default 900",
+    "BIODAM_RETENTION_DAYS": "days that vacuum keeps replaced files; default 7",
     "BIODAM_DEBUG": "1 shows tracebacks",
 }
 """Every variable Biodam reads, with its meaning."""
@@ -70,6 +71,7 @@ class Settings:
         sites_folder: None: the project's own site files.
         as_of: None: today.
         lock_wait_s: How long a Dagster step waits for another run.
+        retention_days: How long vacuum keeps replaced files.
         debug: Show tracebacks.
     """
 
@@ -81,6 +83,7 @@ class Settings:
     sites_folder: Path | None = None
     as_of: date | None = None
     lock_wait_s: int = 900
+    retention_days: int = 7
     debug: bool = False
 
     @property
@@ -135,7 +138,8 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
         control_url=_url(values, "BIODAM_CONTROL_URL"),
         sites_folder=_folder(values, "BIODAM_SITES"),
         as_of=_day(values, "BIODAM_AS_OF"),
-        lock_wait_s=_seconds(values, "BIODAM_LOCK_WAIT_S", 900),
+        lock_wait_s=_number(values, "BIODAM_LOCK_WAIT_S", 900, "seconds"),
+        retention_days=_number(values, "BIODAM_RETENTION_DAYS", 7, "days"),
         debug=_switch(values, "BIODAM_DEBUG"),
     )
 
@@ -172,12 +176,12 @@ def _day(values: Mapping[str, str], name: str) -> date | None:
         raise SettingsError(f"{name}={text} is no day. Write YYYY-MM-DD, for example 2026-01-31") from error
 
 
-def _seconds(values: Mapping[str, str], name: str, default: int) -> int:
+def _number(values: Mapping[str, str], name: str, default: int, of: str) -> int:
     text = values.get(name)
     if not text:
         return default
     if not text.isdigit():
-        raise SettingsError(f"{name}={text} is no number of seconds. Write for example 900")
+        raise SettingsError(f"{name}={text} is no number of {of}. Write for example {default}")
     return int(text)
 
 

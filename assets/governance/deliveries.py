@@ -17,6 +17,7 @@ from assets.ledger.schema import DeliveryState
 from assets.planning import settle
 from assets.resources import LakeResource
 from assets.sites.site import Site
+from assets.upkeep.vacuum import sweep_after_kill
 
 DELIVERIES = dg.AssetKey(["govern", "deliveries"])
 ALL_LANDED = "all_landed"
@@ -57,6 +58,7 @@ def deliveries_asset(sites: Mapping[str, Site], deps: list[dg.AssetKey]) -> dg.A
         workspace = lake.workspace()
         with lake.hold("closing the run"):
             left = _left_behind(context, workspace)
+            sweep_after_kill(workspace)
             settle(workspace, as_of=lake.day)
         accounts = add_up(workspace, day=lake.day)
         yield dg.Output(None, output_name="govern__deliveries", metadata=_metadata(accounts))

@@ -22,6 +22,7 @@ from assets.lake.durable import sha256_file
 from assets.lake.paths import Lake
 
 PARQUET_MAGIC = b"PAR1"
+REMEDY = "Remedy: `biodam repair`"
 
 
 class TornTable(RuntimeError):
@@ -105,63 +106,70 @@ def newest_version(lake: Lake, table_key: str) -> int | None:
     return max(versions, default=None)
 
 
-def open_table(lake: Lake, table_key: str, *, expected_version: int | None = None) -> DeltaTable | None:
+def open_table(lake: Lake, table_key: str, *, expected_version: int | None = None, expected_log: str | None = None) -> DeltaTable | None:
     """Open a table for writing, checked against the ledger.
 
     Args:
         lake: The lake.
         table_key: Table key.
         expected_version: Newest version that the ledger recorded, None where it recorded none.
+        expected_log: SHA-256 of that version's log file, None where it is not known.
 
     Returns:
         The table at its newest version, or None where there is none.
 
     Raises:
-        TornTable: The table is missing or behind the ledger, or its newest log file cannot be read.
+        TornTable: The table is missing, behind the ledger or not what it recorded, or its newest log file cannot be read.
     """
     on_disk = newest_version(lake, table_key)
     if on_disk is None:
         if expected_version is not None:
-            raise TornTable(f"{table_key}: the ledger recorded version {expected_version}, but the table is gone. Restore it from a backup")
+            raise TornTable(f"{table_key}: the ledger recorded version {expected_version}, but the table is gone. {REMEDY}")
         return None
     try:
         table = DeltaTable(str(lake.table(table_key)))
     except DeltaError as error:
-        raise TornTable(
-            f"{table_key}: the log cannot be read at version {on_disk} ({type(error).__name__}). Restore it from a backup"
-        ) from error
+        raise TornTable(f"{table_key}: the log cannot be read at version {on_disk} ({type(error).__name__}). {REMEDY}") from error
     _actions(table_key, log_file(lake, table_key, on_disk))  # an emptied log file opens as a commit of nothing
     if table.version() < on_disk:
-        raise TornTable(
-            f"{table_key}: the log file of version {on_disk} is torn; the table opens at {table.version()}. Restore that file from a backup"
-        )
+        raise TornTable(f"{table_key}: the log file of version {on_disk} is torn; the table opens at {table.version()}. {REMEDY}")
     if expected_version is not None and table.version() < expected_version:
-        raise TornTable(
-            f"{table_key}: stands at version {table.version()}, but the ledger recorded {expected_version}. Restore it from a backup"
-        )
+        raise TornTable(f"{table_key}: stands at version {table.version()}, but the ledger recorded {expected_version}. {REMEDY}")
+    if (
+        expected_version is not None
+        and expected_log is not None
+        and sha256_file(log_file(lake, table_key, expected_version)) != expected_log
+    ):
+        raise TornTable(f"{table_key}: the log file of version {expected_version} is not what was written. {REMEDY}")
     return table
 
 
-def read_commit(lake: Lake, table_key: str, version: int) -> CommitReceipt:
+def read_commit(lake: Lake, table_key: str, version: int, *, with_files: bool = True) -> CommitReceipt:
     """Read one commit back from disk and hash its files.
+
+    Args:
+        lake: The lake.
+        table_key: Table key.
+        version: Its version.
+        with_files: False: the ledger has the commit, so its files are not looked at; a vacuum may have taken them.
 
     Raises:
         TornTable: The log file does not parse, or a file it names is missing, of another size or without a Parquet end.
     """
     path = log_file(lake, table_key, version)
     actions = _actions(table_key, path)
+    added = [a["add"] for a in actions if "add" in a]
+    rows = sum(json.loads(add["stats"])["numRecords"] for add in added)
     files: list[FileEntry] = []
-    rows = 0
-    for add in (a["add"] for a in actions if "add" in a):
+    for add in added if with_files else ():
         relative = unquote(add["path"])
         data = lake.table(table_key) / relative
         _check_data_file(table_key, version, data, add["size"])
         files.append({"path": relative, "bytes": add["size"], "sha256": sha256_file(data)})
-        rows += json.loads(add["stats"])["numRecords"]
     info: Mapping[str, Any] = next((a["commitInfo"] for a in actions if "commitInfo" in a), {})
     stated = dict(info.get("biodam") or {})
-    if stated.pop("added_files", len(files)) != len(files) or stated.pop("added_rows", rows) != rows:
-        raise TornTable(f"{table_key}: the log file of version {version} names fewer files than were committed. Restore it from a backup")
+    if stated.pop("added_files", len(added)) != len(added) or stated.pop("added_rows", rows) != rows:
+        raise TornTable(f"{table_key}: the log file of version {version} names fewer files than were committed. {REMEDY}")
     return CommitReceipt(table_key, version, rows, tuple(files), sha256_file(path), metadata=stated)
 
 
@@ -222,9 +230,9 @@ def _actions(table_key: str, path: Path) -> list[dict[str, Any]]:
     try:
         actions: list[dict[str, Any]] = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line]
     except (OSError, ValueError) as error:
-        raise TornTable(f"{table_key}: the log file {path.name} cannot be read. Restore it from a backup") from error
+        raise TornTable(f"{table_key}: the log file {path.name} cannot be read. {REMEDY}") from error
     if not actions:
-        raise TornTable(f"{table_key}: the log file {path.name} is empty. Restore it from a backup")
+        raise TornTable(f"{table_key}: the log file {path.name} is empty. {REMEDY}")
     return actions
 
 
@@ -236,9 +244,7 @@ def _check_data_file(table_key: str, version: int, path: Path, size: int) -> Non
     except OSError:
         whole = False
     if not whole:
-        raise TornTable(
-            f"{table_key}: version {version} names the file {path.name}, which is missing or cut short. Restore it from a backup"
-        )
+        raise TornTable(f"{table_key}: version {version} names the file {path.name}, which is missing or cut short. {REMEDY}")
 
 
 __all__ = [

@@ -141,14 +141,14 @@ def store_model(cursor: duckdb.DuckDBPyConnection, lake: Lake, plan: Plan, job: 
     started = time.process_time()
     fingerprint = _fingerprint(plan, job)
     recovered: list[CommitReceipt] = []
-    expected = plan.model_versions.get(job.key)
+    expected = (plan.model_versions or {}).get(job.key)
     write = Write(
         job.partition_by,
         app_id=f"dbt:{job.unique_id}" if plan.batch and not job.force else None,
         version=plan.batch,
         metadata={"model": job.unique_id, "run_id": plan.run_id, "fingerprint": fingerprint},
         expected_version=expected,
-        record_commit=recovered.append if expected is not None else None,
+        record_commit=recovered.append if plan.model_versions is not None else None,  # also of a table that a killed build made
         description=job.description or None,
     )
     receipt = _write(cursor, lake, job, write)

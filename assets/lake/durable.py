@@ -1,7 +1,7 @@
 """Bytes that survive a power cut, and their hashes.
 
 delta-rs makes no fsync call and a torn newest log file is skipped without a word (DESIGN section 3), so durability is
-ours. Belongs here: fsync, atomic replacement, SHA-256. Does not belong here: anything that knows Delta.
+ours. Belongs here: fsync, atomic replacement, SHA-256, stamps. Does not belong here: anything that knows Delta.
 """
 
 from __future__ import annotations
@@ -50,6 +50,12 @@ def sha256_file(path: Path) -> str:
         while chunk := stream.read(_CHUNK):
             digest.update(chunk)
     return digest.hexdigest()
+
+
+def stamp(path: Path) -> str:
+    """What changes when anybody writes to a file: inode, size and both times. Device rot changes nothing of it."""
+    found = path.stat()
+    return f"{found.st_ino}:{found.st_size}:{found.st_mtime_ns}:{found.st_ctime_ns}"
 
 
 def replace_file(path: Path, content: bytes) -> None:

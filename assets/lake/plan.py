@@ -30,7 +30,7 @@ class Plan:
         buckets: Person buckets to rebuild; None where full.
         source_buckets: Buckets to read in raw tables; contains `buckets`.
         raw_versions: Table key -> version to read; tables it does not name are read at their newest.
-        model_versions: Table key -> newest version the ledger recorded; a model's table behind it is torn.
+        model_versions: Table key -> newest version the ledger recorded; a model's table behind it is torn. None: the plan does not say.
     """
 
     run_id: str
@@ -40,7 +40,7 @@ class Plan:
     buckets: tuple[int, ...] | None
     source_buckets: tuple[int, ...] | None
     raw_versions: Mapping[str, int] = field(default_factory=dict)
-    model_versions: Mapping[str, int] = field(default_factory=dict)
+    model_versions: Mapping[str, int] | None = None
 
 
 def load_plan(path: Path) -> Plan:
@@ -66,7 +66,7 @@ def load_plan(path: Path) -> Plan:
             buckets=buckets,
             source_buckets=None if buckets is None else _sorted([*buckets, *(raw.get("source_buckets") or ())]),
             raw_versions=_versions(raw.get("raw_versions")),
-            model_versions=_versions(raw.get("model_versions")),
+            model_versions=_versions(raw["model_versions"]) if "model_versions" in raw else None,
         )
     except KeyError as error:
         raise PlanError(f"{path.name}: {error.args[0]} is missing") from error

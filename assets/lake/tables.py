@@ -27,12 +27,13 @@ def append(
     table_key: str,
     batches: pa.RecordBatchReader,
     *,
-    app_id: str,
+    app_id: str | None,
     version: int,
     partition_by: Sequence[str] = (),
     schema: pa.Schema | None = None,
     commit_metadata: Mapping[str, Any] | None = None,
     expected_version: int | None = None,
+    expected_log: str | None = None,
     record_commit: RecordCommit | None = None,
 ) -> CommitReceipt:
     """Append a batch exactly once.
@@ -41,12 +42,13 @@ def append(
         lake: The lake.
         table_key: Table key, for example `raw/fhir/condition`.
         batches: Rows; not read where the table holds the batch already.
-        app_id: Names the batch's source, for example site, feed and delivery.
+        app_id: Names the batch's source, for example site, feed and delivery. None: the caller knows that the table does not hold these rows.
         version: Number of the batch within `app_id`.
         partition_by: Partition columns, used when the table is made.
         schema: Schema of the table; default that of `batches`.
         commit_metadata: Written to the commit; no identifiers.
         expected_version: Newest version the ledger recorded, None where it recorded none.
+        expected_log: SHA-256 of that version's log file, None where it is not known.
         record_commit: Called once for each commit that the ledger lacks, oldest first.
 
     Returns:
@@ -58,7 +60,7 @@ def append(
         SchemaConflict: Columns that the table cannot take up.
         StaleTransaction: The table holds a later batch of this source.
     """
-    write = Write(partition_by, app_id, version, commit_metadata, expected_version, record_commit)
+    write = Write(partition_by, app_id, version, commit_metadata, expected_version, record_commit, expected_log=expected_log)
     return TableWriter(lake, table_key, write).append(batches, schema or batches.schema)
 
 

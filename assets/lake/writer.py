@@ -59,6 +59,7 @@ class Write:
         expected_version: Newest version the ledger recorded, None where it recorded none.
         record_commit: Called once for each commit that the ledger lacks, oldest first.
         description: Of the table, used when it is made.
+        expected_log: SHA-256 of the log file of `expected_version`, None where it is not known.
     """
 
     partition_by: Sequence[str] = ()
@@ -68,6 +69,7 @@ class Write:
     expected_version: int | None = None
     record_commit: RecordCommit | None = None
     description: str | None = None
+    expected_log: str | None = None
 
 
 class TableWriter:
@@ -80,6 +82,7 @@ class TableWriter:
         self._folder = lake.table(table_key)
         self._table: DeltaTable | None = None
         self._recorded = write.expected_version
+        self._removes: list[RemoveAction] = []
 
     def append(self, batches: pa.RecordBatchReader, schema: pa.Schema) -> CommitReceipt:
         """Add rows; new nullable columns are taken up."""
@@ -124,7 +127,8 @@ class TableWriter:
 
     def _open(self) -> CommitReceipt | None:
         """Open the table, settle what the ledger lacks; the receipt if the batch is there already."""
-        self._table = open_table(self._lake, self._key, expected_version=self._write.expected_version)
+        write = self._write
+        self._table = open_table(self._lake, self._key, expected_version=write.expected_version, expected_log=write.expected_log)
         if self._table is None:
             return None
         self._settle(self._table.version())
@@ -143,7 +147,8 @@ class TableWriter:
         version = find_transaction(self._lake, self._key, self._write.app_id, self._write.version)
         if version is None:  # its log file was cleaned up long ago, so the ledger has it
             return CommitReceipt(self._key, self._table.version(), 0, (), "", replayed=True)
-        found = read_commit(self._lake, self._key, version)
+        is_recorded = self._recorded is not None and version <= self._recorded
+        found = read_commit(self._lake, self._key, version, with_files=not is_recorded)
         return CommitReceipt(found.table, version, found.rows, found.files, found.log_sha256, True, found.metadata)
 
     def _settle(self, version: int) -> None:
@@ -205,7 +210,7 @@ class TableWriter:
         return self._receipt(version, files)
 
     def _commit_actions(self, files: list[DataFile], schema: pa.Schema, mode: Literal["append", "overwrite"], partitions: Any) -> None:
-        actions = [_add_action(f) for f in files]
+        actions = [_add_action(f, data_change=not self._removes) for f in files]
         columns = list(self._partitions())
         if self._table is None:
             try:
@@ -221,7 +226,7 @@ class TableWriter:
                     raise
                 if self._write.app_id and self._table.transaction_version(self._write.app_id) is not None:
                     raise  # and that writer had this same batch
-        every: list[AddAction | RemoveAction] = [*actions]
+        every: list[AddAction | RemoveAction] = [*actions, *self._removes]
         self._table.create_write_transaction(every, mode, schema, columns, partitions, commit_properties=self._properties(files))
 
     def _properties(self, files: list[DataFile], retries: int | None = None) -> CommitProperties:
@@ -268,8 +273,8 @@ class TableWriter:
                 (self._folder / file.path).unlink()
 
 
-def _add_action(file: DataFile) -> AddAction:
-    return AddAction(file.path, file.bytes, file.partition, file.written_ms, True, file.stats)
+def _add_action(file: DataFile, *, data_change: bool) -> AddAction:
+    return AddAction(file.path, file.bytes, file.partition, file.written_ms, data_change, file.stats)
 
 
 def _canonical(schema: pa.Schema) -> pa.Schema:

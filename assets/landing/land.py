@@ -23,6 +23,7 @@ from assets.contracts.table import NOBODY, Contract, Entity, load_contract
 from assets.formats.count import RecordCount, count_records
 from assets.formats.sandbox import ChildResult, run_child
 from assets.lake import tables
+from assets.lake.commits import CommitReceipt
 from assets.landing.door import sha256_of, stored_folder
 from assets.landing.effects import find_effects
 from assets.landing.identify import Pseudonymiser, number_repeats, read_spool, repeated_rows, resolve_people
@@ -91,7 +92,7 @@ def land(workspace: Workspace, key: DeliveryKey) -> Landing:
 
 
 def _altered(files: Iterable[FileJob]) -> FileJob | None:
-    """First file whose size is no longer the accepted one (hashes are checked at the door and by the scrub job)."""
+    """First file whose size is no longer the accepted one (hashes are checked at the door and by `biodam verify --deep`)."""
     return next((f for f in files if not f.path.is_file() or f.path.stat().st_size != f.bytes), None)
 
 
@@ -114,6 +115,10 @@ class _Delivery:
         self._quarantine: list[QuarantineRow] = []
         self._whole_files: dict[int, str] = {}
         self._landed_at = datetime.now(UTC)
+        self._transaction: tuple[str | None, int] = (str(key), sequence)
+        self._cause = f"land {key}"
+        self._identity_source = "identity"
+        self._receipts: dict[str, CommitReceipt] = {}
 
     def land(self) -> Landing:
         counted = {f.index: self._count(f) for f in self._files}
@@ -199,7 +204,12 @@ class _Delivery:
         rules = load_rules(self._contract.family)
         for folder in sorted(p for p in self._spool.iterdir() if p.is_dir()):
             found = resolve_people(
-                self._workspace.vault, folder, contract=self._contract, rules=rules, site=self._key.site, delivery=str(self._key)
+                self._workspace.vault,
+                folder,
+                contract=self._contract,
+                rules=rules,
+                site=self._key.site,
+                delivery=self._cause.partition(" ")[2],
             )
             merged.people.update(found.people)
             merged.sightings, merged.links = found.sightings, found.links
@@ -217,8 +227,9 @@ class _Delivery:
         for entity, paths in self._spooled():
             rules = all_rules[entity.name].rules if entity.name in all_rules else _TOMBSTONE_RULES
             maker = Pseudonymiser(entity, rules, surrogates, resolution.people)
-            ids = _record_ids(maker, paths)
-            dropped = self._duplicates(maker, paths, ids)
+            ranks = self._ranks(paths)
+            ids = _record_ids(maker, paths, ranks)
+            dropped = self._duplicates(maker, paths, ids, ranks)
             written = _Written()
             batches = self._batches(maker, paths, ids, dropped, written)
             version = self._append(entity, batches)
@@ -230,27 +241,39 @@ class _Delivery:
         self._write_people(resolution)
         return rows, versions, duplicates, buckets - {NOBODY}
 
-    def _duplicates(self, maker: Pseudonymiser, paths: tuple[Path, ...], ids: np.ndarray | None) -> np.ndarray:
+    def _ranks(self, paths: tuple[Path, ...]) -> np.ndarray | None:
+        """Order in which rows are numbered and compared: rows that land now before rows that may land one day. None: as delivered."""
+        if not self._whole_files:
+            return None
+        return np.concatenate([np.isin(b["_file"].to_numpy(), list(self._whole_files)).astype(np.int64) for b in read_spool(*paths)])
+
+    def _chosen(self, entity: Entity, batch: pa.RecordBatch) -> np.ndarray:
+        """Rows that this landing is about."""
+        return np.ones(batch.num_rows, bool)
+
+    def _duplicates(self, maker: Pseudonymiser, paths: tuple[Path, ...], ids: np.ndarray | None, ranks: np.ndarray | None) -> np.ndarray:
         """Positions of rows that say the same as an earlier row of this delivery with the same record id."""
         if ids is None or maker.rules["record_id"].verb == "key":
             return np.empty(0, np.int64)
         suspects = repeated_rows(ids)
         if len(suspects) == 0:
             return suspects
-        seen: set[str] = set()
-        dropped: list[int] = []
+        found: list[tuple[int, int, str]] = []
         position = 0
         for batch in read_spool(*paths):
             here = suspects[(suspects >= position) & (suspects < position + batch.num_rows)] - position
             names = [c.name for c in maker.entity.columns]
             rows = batch.select(names).take(pa.array(here)).to_pylist()
-            for row, offset in zip(rows, here.tolist(), strict=True):
-                text = repr(row)
-                if text in seen:
-                    dropped.append(position + offset)
-                seen.add(text)
+            places = (here + position).tolist()
+            found += [(0 if ranks is None else int(ranks[p]), p, repr(row)) for p, row in zip(places, rows, strict=True)]
             position += batch.num_rows
-        return np.array(dropped, np.int64)
+        seen: set[str] = set()
+        dropped: list[int] = []
+        for _, place, text in sorted(found):
+            if text in seen:
+                dropped.append(place)
+            seen.add(text)
+        return np.array(sorted(dropped), np.int64)
 
     def _batches(
         self, maker: Pseudonymiser, paths: tuple[Path, ...], ids: np.ndarray | None, dropped: np.ndarray, written: _Written
@@ -260,7 +283,7 @@ class _Delivery:
         position = 0
         for batch in read_spool(*paths):
             end = position + batch.num_rows
-            keep = np.ones(batch.num_rows, bool)
+            keep = self._chosen(maker.entity, batch)
             files = batch["_file"].to_numpy()
             if self._whole_files:
                 keep &= ~np.isin(files, list(self._whole_files))
@@ -296,14 +319,21 @@ class _Delivery:
     def _append(self, entity: Entity, batches: Iterator[pa.RecordBatch]) -> int:
         reader = pa.RecordBatchReader.from_batches(entity.raw_schema(), batches)
         commits = self._workspace.commits
+        expected, expected_log = commits.latest(entity.key)
+        app_id, number = self._transaction
         receipt = tables.append(
-            self._workspace.lake, entity.key, reader, partition_by=["site"], app_id=str(self._key), version=self._sequence,
-            expected_version=commits.latest_version(entity.key),
-            record_commit=lambda r: commits.record(CommitEntry(r.table, r.version, r.rows, r.files, r.log_sha256, f"land {self._key}")),
+            self._workspace.lake, entity.key, reader, partition_by=["site"], app_id=app_id, version=number,
+            expected_version=expected, expected_log=expected_log, commit_metadata={"cause": self._cause}, record_commit=self._record,
         )  # fmt: skip
+        self._receipts[entity.key] = receipt
         for _ in batches:  # the table had this delivery already: the rows still have to be counted
             pass
         return receipt.version
+
+    def _record(self, r: CommitReceipt) -> None:
+        """A commit that a killed writer left is recorded with the cause it states itself."""
+        cause = str(r.metadata.get("cause", self._cause))
+        self._workspace.commits.record(CommitEntry(r.table, r.version, r.rows, r.files, r.log_sha256, cause))
 
     def _write_people(self, resolution: Resolution) -> None:
         people = load_contract("people").entities
@@ -326,7 +356,7 @@ class _Delivery:
         n = len(orders)
         lineage = {
             "site": [self._key.site] * n, "_delivery_id": [self._key.delivery_id] * n, "_sequence": orders,
-            "_source_file": ["identity"] * n, "_row_number": list(range(1, n + 1)), "_landed_at": [self._landed_at] * n,
+            "_source_file": [self._identity_source] * n, "_row_number": list(range(1, n + 1)), "_landed_at": [self._landed_at] * n,
         }  # fmt: skip
         return pa.RecordBatch.from_pydict({**values, **lineage}, schema=entity.raw_schema())
 
@@ -391,12 +421,19 @@ def _counts(files: np.ndarray) -> dict[int, int]:
     return dict(zip(values.tolist(), counts.tolist(), strict=True))
 
 
-def _record_ids(maker: Pseudonymiser, paths: tuple[Path, ...]) -> np.ndarray | None:
+def _record_ids(maker: Pseudonymiser, paths: tuple[Path, ...], ranks: np.ndarray | None) -> np.ndarray | None:
     parts = [maker.record_ids(batch) for batch in read_spool(*paths)]
     if not parts or parts[0] is None:
         return None
     ids = np.concatenate([p.to_numpy() for p in parts if p is not None])
-    return number_repeats(ids) if maker.rules["record_id"].verb == "key" else ids
+    if maker.rules["record_id"].verb != "key":
+        return ids
+    if ranks is None:
+        return number_repeats(ids)
+    order = np.argsort(ranks, kind="stable")
+    numbered = np.empty_like(ids)
+    numbered[order] = number_repeats(ids[order])
+    return numbered
 
 
 __all__ = ["ConservationError", "Landing", "land", "sha256_of"]

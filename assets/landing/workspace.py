@@ -17,6 +17,7 @@ from assets.lake.paths import Lake
 from assets.ledger.commits import Commits
 from assets.ledger.deliveries import Deliveries
 from assets.ledger.schema import open_ledger
+from assets.ledger.upkeep import UpkeepBooks
 from assets.privacy.vault import Vault, open_vault
 from assets.sites.site import Site, load_sites
 
@@ -56,6 +57,11 @@ class Workspace:
     def commits(self) -> Commits:
         """Commit, change and build rows."""
         return Commits(self._engine, code_version=self.rule_version)
+
+    @cached_property
+    def upkeep(self) -> UpkeepBooks:
+        """Files taken away, commits taken back, tables found whole."""
+        return UpkeepBooks(self._engine)
 
     @cached_property
     def vault(self) -> Vault:

@@ -17,6 +17,9 @@ import sqlalchemy as sa
 from assets.ledger.deliveries import utc_now
 from assets.ledger.schema import BUILD, CHANGE, COMMIT, MOVE
 
+COMPACTION = "compaction"
+"""Cause of commits that merge files and change no row."""
+
 
 @dataclass(frozen=True)
 class CommitEntry:
@@ -78,11 +81,24 @@ class Commits:
         with self._engine.connect() as connection:
             return connection.execute(query).scalar()
 
+    def latest(self, table_key: str) -> tuple[int | None, str | None]:
+        """Newest recorded version of a table and the SHA-256 of its log file; both None where there is none."""
+        query = sa.select(COMMIT.c.version, COMMIT.c.log_sha256).where(COMMIT.c.table_key == table_key).order_by(COMMIT.c.version.desc())
+        with self._engine.connect() as connection:
+            row = connection.execute(query.limit(1)).first()
+        return (None, None) if row is None else (row.version, row.log_sha256)
+
     def latest_versions(self) -> dict[str, int]:
         """Newest recorded version of every table."""
         query = sa.select(COMMIT.c.table_key, sa.func.max(COMMIT.c.version)).group_by(COMMIT.c.table_key)
         with self._engine.connect() as connection:
             return {row[0]: row[1] for row in connection.execute(query)}
+
+    def data_versions(self) -> dict[str, int]:
+        """Newest version of every table that changed its rows: a compaction does not."""
+        query = sa.select(COMMIT.c.table_key, sa.func.max(COMMIT.c.version)).where(COMMIT.c.cause != COMPACTION)
+        with self._engine.connect() as connection:
+            return {row[0]: row[1] for row in connection.execute(query.group_by(COMMIT.c.table_key))}
 
     def rows(self, table_key: str) -> list[dict[str, Any]]:
         """All commit rows of a table, oldest first."""

@@ -12,7 +12,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from assets.ledger.schema import DELIVERY, DELIVERY_FILE, ENTITY_COUNT, QUARANTINE, TRANSITIONS, DeliveryState
+from assets.ledger.schema import DELIVERY, DELIVERY_FILE, ENTITY_COUNT, QUARANTINE, REPLAY, TRANSITIONS, DeliveryState
 
 
 class IllegalTransition(RuntimeError):
@@ -67,6 +67,29 @@ class Receipt:
     entities: Mapping[str, int]
     versions: Mapping[str, int]
     quarantine: Iterable[QuarantineRow] = field(default_factory=tuple)
+
+
+@dataclass(frozen=True)
+class ReplayReceipt:
+    """What a replay did to one delivery, for `close_replayed`.
+
+    Attributes:
+        number: Which replay of the delivery it is, from 1.
+        settled: Ids of quarantine entries that count no more.
+        quarantine: Records of a file, quarantined whole until now, that are refused one by one.
+        counted: File index -> records, for files that were quarantined whole.
+        landed, duplicate: File index -> records that left the quarantine that way.
+        entities, versions: Entity -> rows added, and version of the raw table that added them.
+    """
+
+    number: int
+    settled: Sequence[int]
+    quarantine: Sequence[QuarantineRow]
+    counted: Mapping[int, int]
+    landed: Mapping[int, int]
+    duplicate: Mapping[int, int]
+    entities: Mapping[str, int]
+    versions: Mapping[str, int]
 
 
 def utc_now() -> str:
@@ -200,10 +223,62 @@ class Deliveries:
             query = sa.select(ENTITY_COUNT).where(_is(ENTITY_COUNT, key)).order_by(ENTITY_COUNT.c.entity)
             return [dict(r) for r in connection.execute(query).mappings()]
 
+    def close_replayed(self, key: DeliveryKey, receipt: ReplayReceipt, *, rule_version: str) -> None:
+        """Record what a replay landed, in one transaction: settled entries count no more, the accounts are drawn up anew."""
+        ident = {"site": key.site, "feed": key.feed, "delivery_id": key.delivery_id}
+        mark = {**ident, "number": receipt.number, "rule_version": rule_version, "at": utc_now()}
+        with self._engine.begin() as connection:
+            _insert(connection, REPLAY, [{**mark, "quarantine_id": i} for i in receipt.settled])
+            _insert(connection, QUARANTINE, [{**ident, **vars(q), "rule_version": rule_version} for q in receipt.quarantine])
+            left = sa.select(QUARANTINE.c.file_index, sa.func.sum(QUARANTINE.c.records)).where(_is(QUARANTINE, key), _open_entry())
+            quarantined: dict[int, int] = {i or 0: n for i, n in connection.execute(left.group_by(QUARANTINE.c.file_index)).tuples()}
+            for row in connection.execute(sa.select(DELIVERY_FILE).where(_is(DELIVERY_FILE, key))).mappings().all():
+                index = row["file_index"]
+                values = {
+                    "counted": receipt.counted.get(index, row["counted"]), "quarantined": quarantined.get(index, 0),
+                    "landed": row["landed"] + receipt.landed.get(index, 0), "duplicate": row["duplicate"] + receipt.duplicate.get(index, 0),
+                }  # fmt: skip
+                if values["counted"] != values["landed"] + values["quarantined"] + values["duplicate"]:
+                    raise IllegalTransition(f"the accounts of {key} would not add up for {row['ref']}; nothing was recorded")
+                where = sa.and_(_is(DELIVERY_FILE, key), DELIVERY_FILE.c.file_index == index)
+                connection.execute(DELIVERY_FILE.update().where(where).values(**values))
+            self._add_entities(connection, key, receipt)
+            c = DELIVERY_FILE.c
+            sums = sa.select(*(sa.func.sum(c[n]) for n in ("counted", "landed", "quarantined", "duplicate"))).where(_is(DELIVERY_FILE, key))
+            totals = dict(zip(("delivered", "landed", "quarantined", "duplicate"), connection.execute(sums).one(), strict=True))
+            connection.execute(DELIVERY.update().where(_is(DELIVERY, key)).values(**totals))
+
+    def _add_entities(self, connection: sa.Connection, key: DeliveryKey, receipt: ReplayReceipt) -> None:
+        known = {r.entity: r.landed for r in connection.execute(sa.select(ENTITY_COUNT).where(_is(ENTITY_COUNT, key)))}
+        for entity, rows in receipt.entities.items():
+            connection.execute(ENTITY_COUNT.delete().where(_is(ENTITY_COUNT, key), ENTITY_COUNT.c.entity == entity))
+            total, version = known.get(entity, 0) + rows, receipt.versions.get(entity)
+            values = {"site": key.site, "feed": key.feed, "delivery_id": key.delivery_id, "entity": entity, "landed": total}
+            connection.execute(ENTITY_COUNT.insert().values(**values, table_version=version))
+
+    def quarantine_history(self, key: DeliveryKey) -> list[dict[str, Any]]:
+        """Every quarantine row of a delivery, oldest first, with `replay`: number of the replay that settled it, None where it is open."""
+        settled = sa.select(REPLAY.c.quarantine_id, REPLAY.c.number.label("replay"), REPLAY.c.at.label("replayed_at")).subquery()
+        query = sa.select(QUARANTINE, settled.c.replay, settled.c.replayed_at).outerjoin(
+            settled, settled.c.quarantine_id == QUARANTINE.c.id
+        )
+        with self._engine.connect() as connection:
+            rows = connection.execute(query.where(_is(QUARANTINE, key)).order_by(QUARANTINE.c.id)).mappings()
+            return [dict(r) for r in rows]
+
+    def quarantine_entry(self, number: int) -> dict[str, Any] | None:
+        """One quarantine row, settled or not, or None."""
+        with self._engine.connect() as connection:
+            row = connection.execute(sa.select(QUARANTINE).where(QUARANTINE.c.id == number)).mappings().first()
+        if row is None:
+            return None
+        history = self.quarantine_history(DeliveryKey(row["site"], row["feed"], row["delivery_id"]))
+        return next(r for r in history if r["id"] == number)
+
     def quarantined(self, *, site: str | None = None, feed: str | None = None, reason: str | None = None,
                     delivery_id: str | None = None, limit: int | None = None) -> list[dict[str, Any]]:  # fmt: skip
-        """Quarantine rows, oldest first."""
-        query = sa.select(QUARANTINE).order_by(QUARANTINE.c.id)
+        """Quarantine rows that no replay has settled, oldest first."""
+        query = sa.select(QUARANTINE).where(_open_entry()).order_by(QUARANTINE.c.id)
         wanted = {"site": site, "feed": feed, "reason": reason, "delivery_id": delivery_id}
         for name, value in wanted.items():
             query = query.where(QUARANTINE.c[name] == value) if value else query
@@ -213,13 +288,21 @@ class Deliveries:
     def quarantine_totals(self) -> list[dict[str, Any]]:
         """Records in quarantine by site, feed and reason."""
         c = QUARANTINE.c
-        query = sa.select(c.site, c.feed, c.reason, sa.func.sum(c.records).label("records")).group_by(c.site, c.feed, c.reason)
+        query = (
+            sa.select(c.site, c.feed, c.reason, sa.func.sum(c.records).label("records"))
+            .where(_open_entry())
+            .group_by(c.site, c.feed, c.reason)
+        )
         with self._engine.connect() as connection:
             return [dict(r) for r in connection.execute(query.order_by(c.site, c.feed, c.reason)).mappings()]
 
 
 def _is(table: sa.Table, key: DeliveryKey) -> sa.ColumnElement[bool]:
     return sa.and_(table.c.site == key.site, table.c.feed == key.feed, table.c.delivery_id == key.delivery_id)
+
+
+def _open_entry() -> sa.ColumnElement[bool]:
+    return QUARANTINE.c.id.not_in(sa.select(REPLAY.c.quarantine_id))
 
 
 def _insert(connection: sa.Connection, table: sa.Table, rows: list[dict[str, Any]]) -> None:

@@ -154,6 +154,50 @@ BUILD = sa.Table(
 )
 """Grain: one dbt build; `state` is started, finished or failed."""
 
+REPLAY = sa.Table(
+    "replay",
+    METADATA,
+    sa.Column("quarantine_id", sa.Integer, primary_key=True),
+    *(sa.Column(c, sa.String, nullable=False) for c in _KEY),
+    sa.Column("number", sa.Integer, nullable=False),
+    sa.Column("rule_version", sa.String, nullable=False),
+    sa.Column("at", sa.String, nullable=False),
+    sa.Index("replay_delivery", *_KEY),
+)
+"""Grain: one quarantine entry that a replay settled; it counts no more. `number`: which replay of its delivery it was, from 1."""
+
+REMOVED_FILE = sa.Table(
+    "removed_file",
+    METADATA,
+    sa.Column("table_key", sa.String, primary_key=True),
+    sa.Column("path", sa.String, primary_key=True),
+    sa.Column("cause", sa.String, nullable=False),
+    sa.Column("at", sa.String, nullable=False),
+)
+"""Grain: one data file that a commit row names and that was taken away on purpose (vacuum, repair, erasure): it need not be found."""
+
+RETIRED_COMMIT = sa.Table(
+    "retired_commit",
+    METADATA,
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("table_key", sa.String, nullable=False),
+    sa.Column("version", sa.BigInteger, nullable=False),
+    sa.Column("hash", sa.String, nullable=False),
+    sa.Column("entry", sa.JSON, nullable=False),
+    sa.Column("reason", sa.String, nullable=False),
+    sa.Column("at", sa.String, nullable=False),
+)
+"""Grain: one commit that a repair took back because the table was damaged; `entry` is its old row of `lake_commit`."""
+
+CHECKED_TABLE = sa.Table(
+    "checked_table",
+    METADATA,
+    sa.Column("table_key", sa.String, primary_key=True),
+    sa.Column("version", sa.BigInteger, nullable=False),
+    sa.Column("stamps", sa.JSON, nullable=False),
+)
+"""Grain: one table as it was last found whole: the files of a version with the stamp (inode, size, times) each had when its hash was checked."""
+
 
 def open_ledger(url_or_path: str | Path) -> sa.Engine:
     """Open the control database and create what is missing.

@@ -22,7 +22,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from assets.lake.commits import Snapshot, read_snapshot
-from assets.lake.durable import fsync_file
+from assets.lake.durable import fsync_file, stamp
 from assets.lake.paths import Lake
 from assets.lake.sql import duckdb_type, sql_literal, sql_name
 
@@ -31,7 +31,7 @@ DICTIONARY = """
         name varchar, schema varchar, description varchar, rows bigint, version bigint, published_at timestamp
     );
     create table biodam_columns (table_name varchar, position integer, column_name varchar, type varchar, description varchar);
-    create table biodam_files (table_name varchar, path varchar, rows bigint, bytes bigint);
+    create table biodam_files (table_name varchar, path varchar, rows bigint, bytes bigint, stamp varchar, sha256 varchar);
     comment on table biodam_tables is 'One row per published table: what it is, how many rows, which version of the lake.';
     comment on table biodam_columns is 'Data dictionary: one row per column of each published table.';
     comment on table biodam_files is 'The Parquet files each view reads, as checked when they were published.';
@@ -86,13 +86,16 @@ class Publication:
     published_at: datetime
 
 
-def publish(lake: Lake, models: Sequence[PublishedModel], *, published_at: datetime | None = None) -> Publication:
+def publish(
+    lake: Lake, models: Sequence[PublishedModel], *, published_at: datetime | None = None, hashes: Mapping[str, str] | None = None
+) -> Publication:
     """Write the catalogue and swap it in.
 
     Args:
         lake: The lake.
         models: Tables to publish; names must differ.
         published_at: When the run took place; default now.
+        hashes: Path -> SHA-256 of data files; a query compares a file whose stamp has changed since (`query`).
 
     Returns:
         What was published. Readers of the previous file keep it until they reopen.
@@ -110,7 +113,7 @@ def publish(lake: Lake, models: Sequence[PublishedModel], *, published_at: datet
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = target.with_name(f".{target.name}.{uuid.uuid4().hex}")
     try:
-        rows = _write(temporary, lake, models, moment, _checked_files(target))
+        rows = _write(temporary, lake, models, moment, _checked_files(target), hashes or {})
         temporary.chmod(0o444)
         fsync_file(temporary)
         os.replace(temporary, target)
@@ -122,7 +125,9 @@ def publish(lake: Lake, models: Sequence[PublishedModel], *, published_at: datet
     return Publication(target, rows, moment)
 
 
-def _write(path: Path, lake: Lake, models: Sequence[PublishedModel], moment: datetime, checked: Mapping[str, int]) -> dict[str, int]:
+def _write(
+    path: Path, lake: Lake, models: Sequence[PublishedModel], moment: datetime, checked: Mapping[str, int], hashes: Mapping[str, str]
+) -> dict[str, int]:
     rows: dict[str, int] = {}
     with duckdb.connect(str(path)) as connection:
         connection.execute(DICTIONARY)
@@ -131,7 +136,7 @@ def _write(path: Path, lake: Lake, models: Sequence[PublishedModel], moment: dat
             sizes = _check_files(model, snapshot, checked)
             connection.execute(f"create view {sql_name(model.name)} as {_select(snapshot)}")
             _comment(connection, model)
-            _describe(connection, model, snapshot, moment, sizes)
+            _describe(connection, model, snapshot, moment, sizes, hashes)
             rows[model.name] = snapshot.rows
     return rows
 
@@ -211,6 +216,7 @@ def _describe(
     snapshot: Snapshot,
     moment: datetime,
     files: Sequence[tuple[str, int, int]],
+    hashes: Mapping[str, str],
 ) -> None:
     texts = ", ".join(map(sql_literal, (model.name, model.schema, model.description)))
     at = sql_literal(moment.replace(tzinfo=None).isoformat(" "))
@@ -222,6 +228,9 @@ def _describe(
     )
     connection.execute(f"insert into biodam_columns values {columns}")
     if files:
-        paths = ", ".join(sql_literal(path) for path, _, _ in files)
+        paths, stamps, digests = (
+            ", ".join(map(sql_literal, texts)) for texts in zip(*((p, stamp(Path(p)), hashes.get(p, "")) for p, _, _ in files), strict=True)
+        )
         rows, sizes = ([f[i] for f in files] for i in (1, 2))
-        connection.execute(f"insert into biodam_files select {sql_literal(model.name)}, unnest([{paths}]), unnest({rows}), unnest({sizes})")
+        unnested = ", ".join(f"unnest([{column}])" for column in (paths, *(str(c)[1:-1] for c in (rows, sizes)), stamps, digests))
+        connection.execute(f"insert into biodam_files select {sql_literal(model.name)}, {unnested}")

@@ -12,9 +12,11 @@ import duckdb
 from assets.asset_events import must_report_all, still_current
 from assets.dbt_manifest import Node, models
 from assets.lake.paths import Lake
+from assets.landing.workspace import Workspace
 from assets.ledger.commits import Commits
 from assets.resources import LakeResource
 from assets.serving.catalogue import PublishedModel, publish
+from assets.upkeep.guard import require_whole
 
 CATALOGUE = dg.AssetKey(["serve", "catalogue"])
 _PUBLISHED = frozenset({"vocabulary", "omop", "marts", "release", "governance"})
@@ -49,9 +51,20 @@ def is_up_to_date(lake: Lake, wanted: list[PublishedModel]) -> bool:
     try:
         with duckdb.connect(str(lake.catalogue), read_only=True) as connection:
             shown = connection.execute("select schema || '/' || name, version, description from biodam_tables").fetchall()
+            connection.execute("select stamp from biodam_files limit 1")  # not there in a catalogue of an earlier Biodam
     except duckdb.Error:
         return False
     return sorted(shown) == sorted((m.key, m.version, m.description) for m in wanted)
+
+
+def _hashes(workspace: Workspace, wanted: list[PublishedModel]) -> dict[str, str]:
+    """Absolute path -> SHA-256 of every data file that a commit of these tables wrote."""
+    return {
+        str(workspace.lake.table(model.key) / file["path"]): file["sha256"]
+        for model in wanted
+        for row in workspace.upkeep.commits(model.key)
+        for file in row["files"]
+    }
 
 
 def catalogue_asset(manifest: Mapping[str, Any]) -> dg.AssetsDefinition:
@@ -79,7 +92,8 @@ def catalogue_asset(manifest: Mapping[str, Any]) -> dg.AssetsDefinition:
             if is_up_to_date(workspace.lake, wanted) and not must_report_all(context):
                 yield still_current("serve__catalogue")
                 return
-            done = publish(workspace.lake, wanted)
+            require_whole(workspace, {m.key: m.version for m in wanted})
+            done = publish(workspace.lake, wanted, hashes=_hashes(workspace, wanted))
         context.log.info(f"published {len(done.rows)} tables")
         metadata: dict[str, Any] = {
             "path": dg.MetadataValue.path(str(done.path)),

@@ -16,10 +16,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
+from pathlib import Path
 from typing import Any, Literal, TextIO
 
 import duckdb
 
+from assets.lake.durable import sha256_file, stamp
 from assets.lake.paths import Lake
 from assets.lake.sql import sql_literal
 
@@ -76,7 +78,30 @@ def run_query(lake: Lake, sql: str, output: TextIO, *, form: Output = "table") -
     """
     writers = {"table": write_table, "csv": write_csv, "json": write_json}
     with open_catalogue(lake) as connection:
+        _require_whole(connection, sql)
         return writers[form](_execute(connection, sql), output)
+
+
+def _require_whole(connection: duckdb.DuckDBPyConnection, sql: str) -> None:
+    """Refuse a query on a table with a file that is not what was published.
+
+    One `stat` a file; only a file that somebody wrote to since is hashed.
+    """
+    try:
+        files = connection.execute("select table_name, path, stamp, sha256 from biodam_files").fetchall()
+    except duckdb.Error:
+        return  # a catalogue of an earlier Biodam, without hashes
+    words = set(re.findall(r"\w+", sql.lower()))  # whoever reads a table has to name it: no view here reads another
+    for table, path, mark, digest in files:
+        if digest and table.lower() in words and (problem := _file_problem(Path(path), mark, digest)) is not None:
+            raise QueryError(f"{table}: the file {Path(path).name} {problem}. Remedy: `biodam repair`, then `biodam run`")
+
+
+def _file_problem(path: Path, mark: str, digest: str) -> str | None:
+    try:
+        return None if stamp(path) == mark or sha256_file(path) == digest else "is not what was published (SHA-256 differs)"
+    except OSError:
+        return "cannot be read"
 
 
 def open_catalogue(lake: Lake) -> duckdb.DuckDBPyConnection:
