@@ -199,7 +199,7 @@ class _Replay(_Again):
             self._number, sorted(self._settled), refused, {i: counted[i] for i in whole}, dict(self._landed_by_file), dict(duplicates), added,
             versions,
         )  # fmt: skip
-        workspace.commits.note_change(self._cause, buckets)
+        self._note_change(buckets, versions)
         workspace.deliveries.close_replayed(key, receipt_, rule_version=workspace.rule_version)
         return receipt_
 

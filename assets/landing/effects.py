@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import permutations
 
 import duckdb
 
@@ -88,14 +89,16 @@ class _Search:
     def look_at(self, entity: Entity) -> None:
         """One entity that the delivery brought rows of."""
         table = self._table(entity)
-        if table is None or not self._site_is_known():
+        if table is None:
+            return
+        if entity.person_level and self._verb(entity) == "record":
+            self._look_at_moves(table)
+        if not self._site_is_known():
             return
         if entity.name == TOMBSTONE:
             self._look_at_tombstones(table)
         elif not entity.person_level:
             self._look_at_places(entity, table)
-        elif self._verb(entity) == "record" and self._has_earlier(table):
-            self._look_at_moves(table)
 
     def follow(self) -> None:
         """Everybody whose rows point to a changed place, directly or over others."""
@@ -118,10 +121,21 @@ class _Search:
                     self.effects.people.update(self._ints(earlier))
 
     def _look_at_moves(self, table: str) -> None:
+        """Records of which this delivery makes versions lie in several buckets, its own versions among themselves included."""
+        own = f"select record_id, person_bucket, person_id from {table} where {self._is_own}"
+        inside = self._run.execute(
+            f"select list(distinct person_bucket), list(distinct person_id) from ({own})"
+            " group by record_id having min(person_bucket) <> max(person_bucket)"
+        ).fetchall()
+        for buckets, people in inside:
+            self.effects.moves.update(permutations(map(int, buckets), 2))
+            self.effects.people.update(int(person) for person in people if person is not None)
+        if not self._has_earlier(table):
+            return
         found = self._run.execute(
             f"with own as (select distinct record_id, person_bucket from {table} where {self._is_own})"
-            f" select distinct earlier.person_bucket, own.person_bucket, earlier.person_id from {table} as earlier inner join own using (record_id)"
-            f" where not earlier.{self._is_own} and earlier.person_bucket <> own.person_bucket"
+            f" select distinct earlier.person_bucket, own.person_bucket, earlier.person_id from {table} as earlier"
+            f" inner join own using (record_id) where not earlier.{self._is_own} and earlier.person_bucket <> own.person_bucket"
         ).fetchall()
         self.effects.moves.update((int(a), int(b)) for a, b, _ in found)
         self.effects.people.update(int(person) for _, _, person in found if person is not None)

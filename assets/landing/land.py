@@ -386,15 +386,20 @@ class _Delivery:
                     f"{self._key} {file.ref}: {file.counted} delivered, but {file.landed} landed + {file.quarantined} quarantined"
                     f" + {file.duplicate} duplicate. This is a defect in Biodam; the delivery stays open"
                 )
-        commits, deliveries = self._workspace.commits, self._workspace.deliveries
-        effects = find_effects(self._workspace.lake, self._contract, load_rules(self._contract.family), self._key, versions)
-        commits.note_moves(effects.moves)
-        others = {ref.bucket for ref in self._workspace.vault.people_of(sorted(effects.people)).values()}
-        commits.note_change(f"land {self._key}", buckets | others, touches_everything=effects.everybody)
+        deliveries = self._workspace.deliveries
+        self._note_change(buckets, versions)
         receipt = Receipt(files, rows, versions, self._quarantine)
         deliveries.close_landed(self._key, receipt, rule_version=self._workspace.rule_version)
         totals = {n: sum(getattr(f, n) for f in files) for n in ("landed", "quarantined", "duplicate")}
         return Landing(self._key, DeliveryState.LANDED, sum(f.counted for f in files), **totals, rows=rows, buckets=buckets)
+
+    def _note_change(self, buckets: set[int], versions: Mapping[str, int]) -> None:
+        """Oblige the next build to rebuild whom the rows are about, and whom else they touch."""
+        workspace = self._workspace
+        effects = find_effects(workspace.lake, self._contract, load_rules(self._contract.family), self._key, versions)
+        others = {ref.bucket for ref in workspace.vault.people_of(sorted(effects.people)).values()}
+        workspace.commits.note_moves(effects.moves)
+        workspace.commits.note_change(self._cause, buckets | others, touches_everything=effects.everybody)
 
 
 @dataclass

@@ -85,6 +85,12 @@ def test_a_correction_that_names_another_person_touches_both_and_they_are_read_t
     assert hospital.workspace.commits.read_with({bucket["p2"]}) == {bucket["p2"]}
 
 
+def test_a_record_that_changes_its_person_within_one_delivery_makes_both_be_read_together(hospital: Hospital) -> None:
+    assert hospital.sends(_observation("o5", 1), _observation("o5", 2)) == {"p1", "p2"}
+    bucket = hospital.buckets()
+    assert hospital.workspace.commits.read_with({bucket["p1"]}) == {bucket["p1"], bucket["p2"]}
+
+
 def test_a_tombstone_touches_whom_its_record_is_about(hospital: Hospital) -> None:
     deleted = {"resourceType": "Bundle", "type": "transaction", "entry": [{"request": {"method": "DELETE", "url": "Observation/o2"}}]}
     assert hospital.sends(deleted) == {"p2"}
