@@ -89,7 +89,9 @@ def test_five_claims_to_the_won(lake: Biodam) -> None:
         ("2020-06-15", "2020-06-15", "outpatient", False, 30_000, 29_990, True),
         ("2025-02-01", "2025-02-01", "outpatient", False, 8_000, 8_000, False),
     ]
-    assert lake.query("select site, sum(total_charge), sum(total_paid), sum(paid_by_patient + paid_by_payer) from cost group by 1 order by 1") == [
+    assert lake.query(
+        "select site, sum(total_charge), sum(total_paid), sum(paid_by_patient + paid_by_payer) from cost group by 1 order by 1"
+    ) == [
         ("a90", 1_329_907.0, 1_325_290.0, 1_325_290.0),
         ("a91", None, 1_325_290.0, 1_325_290.0),
     ]
@@ -103,7 +105,10 @@ def test_five_claims_to_the_won(lake: Biodam) -> None:
             "condition_occurrence",
             "person_id, condition_concept_id, condition_start_date, condition_source_value, condition_status_source_value",
         ),
-        ("drug_exposure", "person_id, drug_concept_id, drug_exposure_start_date, drug_exposure_end_date, days_supply, quantity, drug_source_value"),
+        (
+            "drug_exposure",
+            "person_id, drug_concept_id, drug_exposure_start_date, drug_exposure_end_date, days_supply, quantity, drug_source_value",
+        ),
         ("procedure_occurrence", "person_id, procedure_concept_id, procedure_date, quantity, procedure_source_value"),
         ("device_exposure", "person_id, device_concept_id, device_exposure_start_date, quantity, device_source_value"),
         ("cost", "person_id, total_paid, paid_by_payer, paid_by_patient"),
@@ -157,7 +162,9 @@ def test_one_code_is_a_drug_and_a_device_as_its_line_and_its_day_say(lake: Bioda
 
 def test_death_is_the_last_day_of_its_month(lake: Biodam) -> None:
     assert lake.query("select death_date::varchar, death_type_concept_id, cause_source_value from death") == [("2020-04-30", 32813, "I21")]
-    assert lake.query("select payer_plan_period_start_date::varchar, payer_plan_period_end_date::varchar from payer_plan_period order by 1, 2") == [
+    assert lake.query(
+        "select payer_plan_period_start_date::varchar, payer_plan_period_end_date::varchar from payer_plan_period order by 1, 2"
+    ) == [
         ("2019-01-01", "2019-12-31"),
         ("2020-01-01", "2020-04-30"),
         ("2020-01-01", "2020-12-31"),
