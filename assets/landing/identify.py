@@ -146,8 +146,8 @@ class Pseudonymiser:
                 out[column.name] = self.surrogates.column(batch[column.name], str(rule.scope))
             else:
                 out[column.name] = batch[column.name].cast(column.arrow_type)
-        if (rule := self.parent_rule) is not None and self.parents is not None:
-            out[rule.column], out["person_bucket"] = self.parents.of(out[rule.path])
+        if (parent := self.parent_rule) is not None and self.parents is not None:
+            out[parent.column], out["person_bucket"] = self.parents.of(out[parent.path])
         return out
 
     def _people(self, references: pa.Array) -> tuple[pa.Array, pa.Array]:

@@ -290,7 +290,7 @@ class _Delivery:
 
     def _set_orphans_aside(self, rule: Rule, columns: Mapping[str, pa.Array], files: np.ndarray, keep: np.ndarray) -> np.ndarray:
         """Quarantine rows whose parent is not in the delivery; a mask of them."""
-        orphans = columns[rule.column].is_null().to_numpy(zero_copy_only=False) & keep
+        orphans: np.ndarray = np.asarray(columns[rule.column].is_null().to_numpy(zero_copy_only=False) & keep, dtype=bool)
         for at in np.flatnonzero(orphans).tolist():
             ref, number = columns["_source_file"][at].as_py(), columns["_row_number"][at].as_py()
             self._quarantine.append(orphan_row(int(files[at]), ref, number, rule.path))

@@ -56,7 +56,7 @@ class ParentCollector:
         """The same batches; 20 bytes a row are kept."""
         for batch in batches:
             columns = (batch["record_id"], batch["person_id"], batch["person_bucket"])
-            self._parts.append(tuple(c.to_numpy(zero_copy_only=False).copy() for c in columns))  # type: ignore[arg-type]
+            self._parts.append(tuple(c.to_numpy(zero_copy_only=False).copy() for c in columns))
             yield batch
 
     def people(self) -> ParentPeople:

@@ -66,7 +66,7 @@ def whole(numbers: Array) -> pa.StringArray:
 
 def forms(claim: Frame) -> Ints:
     """0 for outpatient, 1 for inpatient forms."""
-    return (claim["kind"] == INPATIENT).astype(np.int64)
+    return np.asarray(claim["kind"] == INPATIENT, dtype=np.int64)
 
 
 def line_codes(frame: Frame) -> pa.StringArray:

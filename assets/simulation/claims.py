@@ -18,7 +18,7 @@ from assets.simulation.clinical import DAY_MINUTES, EMERGENCY, INPATIENT, OUTPAT
 from assets.simulation.consent import Consent
 from assets.simulation.country import day_number
 from assets.simulation.errors import NUMBER
-from assets.simulation.frame import NEVER, Array, Flags, Frame, Ints, between, draw_rows, pick
+from assets.simulation.frame import Array, Flags, Frame, Ints, between, draw_rows, pick
 from assets.simulation.physiology import measured_values
 from assets.simulation.population import YEAR
 from assets.simulation.setting import Setting
@@ -258,7 +258,8 @@ class _Planting:
     def _after_death(self, claim: Frame) -> Frame:
         """A claim filed for somebody who had died the month before or earlier; it says what an earlier one said."""
         died = self._people["death"][claim["owner"]]
-        rows = self._draw((claim["plant"] == 0) & (died < NEVER), self._rates["after_death"], claim["owner"])
+        known = died <= day_number(self._setting.country.claims["end"])  # later deaths stand in the next year's eligibility
+        rows = self._draw((claim["plant"] == 0) & known, self._rates["after_death"], claim["owner"])
         false = claim.take(rows)
         return false.having(
             day=died[rows] + 40,

@@ -82,7 +82,7 @@ def ages(birth: Ints, day: Ints) -> Ints:
     born, then = birth.astype("datetime64[D]"), day.astype("datetime64[D]")
     months = (then.astype("datetime64[M]") - born.astype("datetime64[M]")).astype(np.int64)
     before = (then - then.astype("datetime64[M]")) < (born - born.astype("datetime64[M]"))
-    return (months - before) // 12
+    return np.asarray((months - before) // 12, dtype=np.int64)
 
 
 def _statements(chunk: Chunk, people: Flags) -> Rendered:

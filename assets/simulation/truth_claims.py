@@ -19,8 +19,7 @@ from assets.simulation.kernels import choose, either
 
 
 def claims_table(chunk: Chunk) -> pa.Table:
-    """Person, day, codes, money in won, numbers of diagnoses, lines and prescriptions, and the claim's number at each agency (null where
-    the agency does not have it)."""
+    """Person, day, codes, money in won, counts of what hangs on the claim, and its number at each agency that has it."""
     every = chunk.claims.claim
     row = np.flatnonzero(every["true"] | (every["plant"] == NUMBER["claim_after_death"]))
     claim = every.take(row)
