@@ -164,6 +164,16 @@ def test_one_code_is_a_drug_and_a_device_as_its_line_and_its_day_say(lake: Bioda
     assert lake.query("select distinct device_concept_id from device_exposure") == [(0,)]
 
 
+def test_what_is_odd_is_counted(lake: Biodam) -> None:
+    """Few as they are, none of these cases shows how many."""
+    assert lake.query("select finding, record_count from gov_claim_findings where site = 'a90' order by 1") == [
+        ("after_death", "<5"),
+        ("category_sick_code", "<5"),
+        ("code_of_two_kinds", "<5"),
+        ("masked_sick_code", "<5"),
+    ]
+
+
 def test_death_is_the_last_day_of_its_month(lake: Biodam) -> None:
     assert lake.query("select death_date::varchar, death_type_concept_id, cause_source_value from death") == [("2020-04-30", 32813, "I21")]
     assert lake.query(
