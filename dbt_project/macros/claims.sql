@@ -54,3 +54,14 @@
 
 {#- Currency concept "South Korean won". -#}
 {% macro korean_won() -%}44818598{%- endmacro %}
+
+{#- Sets of records that came in several deliveries, with the newest: what an older delivery brought of such a set is replaced as a whole. Most sets
+    come once, so that the join with this is with next to nothing. -#}
+{% macro newest_set(relation, key) -%}
+  (
+    select {{ key | join(', ') }}, max(_sequence) as _sequence
+    from {{ relation }}
+    group by {{ key | join(', ') }}
+    having min(_sequence) < max(_sequence)
+  )
+{%- endmacro %}

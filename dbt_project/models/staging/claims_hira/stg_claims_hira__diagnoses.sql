@@ -6,5 +6,6 @@ select
     person_bucket,
     site,
     sick_code,
-    sick_type_code
-from {{ consented_rows('claims_hira', 'diagnosis', scope='claims') }} as diagnosis
+    sick_type_code,
+    _sequence
+from {{ consented_rows('claims_hira', 'diagnosis', scope='claims', sequence=true) }} as diagnosis

@@ -15,5 +15,6 @@ select
     days_supply,
     total_quantity,
     unit_price_won,
-    amount_won
-from {{ consented_rows('claims_hira', 'prescription', scope='claims') }} as prescription
+    amount_won,
+    _sequence
+from {{ consented_rows('claims_hira', 'prescription', scope='claims', sequence=true) }} as prescription

@@ -16,5 +16,6 @@ select
     days_supply,
     total_quantity,
     unit_price_won,
-    amount_won
-from {{ consented_rows('claims_hira', 'treatment_line', scope='claims') }} as treatment_line
+    amount_won,
+    _sequence
+from {{ consented_rows('claims_hira', 'treatment_line', scope='claims', sequence=true) }} as treatment_line

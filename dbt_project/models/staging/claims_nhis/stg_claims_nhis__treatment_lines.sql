@@ -14,5 +14,6 @@ select
     count_a_day,
     days_supply,
     unit_price_won,
-    amount_won
-from {{ consented_rows('claims_nhis', 'treatment_line', scope='claims') }} as treatment_line
+    amount_won,
+    _sequence
+from {{ consented_rows('claims_nhis', 'treatment_line', scope='claims', sequence=true) }} as treatment_line

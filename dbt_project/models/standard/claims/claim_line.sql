@@ -1,5 +1,6 @@
 {{ config(partition_by='person_bucket') }}
 
+-- The lines of a claim come as a set: those of the newest delivery that brought any stand, also where they are fewer than before.
 -- What a line bills is said by its own type of code; where it has none, by the code list of its day; else by the code's shape.
 with lines as (
 
@@ -18,6 +19,9 @@ dated as (
     from lines
     inner join {{ person_ref('claim') }} as claim
         on claim.claim_id = lines.claim_id and claim.site = lines.site and claim.person_id = lines.person_id
+    left join {{ newest_set('lines', ['site', 'claim_id', 'line_kind']) }} as newest
+        on newest.site = lines.site and newest.claim_id = lines.claim_id and newest.line_kind = lines.line_kind
+    where newest.claim_id is null or newest._sequence = lines._sequence
 
 )
 

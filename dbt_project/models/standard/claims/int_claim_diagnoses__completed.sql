@@ -1,6 +1,6 @@
 {{ config(materialized='view') }}
 
--- Diagnoses of claims with their rank. A main or sub diagnosis that stands on the statement only is added.
+-- Diagnoses of claims with their rank, those of the newest delivery that brought any of the claim. A main or sub diagnosis that stands on the statement only is added.
 with claims as (
 
     select * from {{ person_ref('claim') }} as claim
@@ -31,6 +31,9 @@ ranked as (
     from listed
     inner join claims
         on claims.claim_id = listed.claim_id and claims.site = listed.site and claims.person_id = listed.person_id
+    left join {{ newest_set('listed', ['site', 'claim_id']) }} as newest
+        on newest.site = listed.site and newest.claim_id = listed.claim_id
+    where newest.claim_id is null or newest._sequence = listed._sequence
 
 ),
 
