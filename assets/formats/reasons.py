@@ -47,6 +47,10 @@ class Reason(StrEnum):
         "missing_person", "record", "The record names no person, and its table is about people.",
         "Ask the sender for the reference to the patient; a group, a device or a location is no person.",
     )  # fmt: skip
+    MISSING_PARENT = (
+        "missing_parent", "record", "The record takes its person from another record, which did not come in the same delivery.",
+        "Send the lines of a claim in one delivery with its statement; `rule` names the field that points to it.",
+    )  # fmt: skip
     MISSING_VALUE = (
         "missing_value", "record", "A field that the contract requires is empty.",
         "`rule` names the field; ask the sender to fill it.",

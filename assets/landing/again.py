@@ -27,6 +27,7 @@ from assets.landing.job import file_jobs
 from assets.landing.land import ConservationError, _Delivery
 from assets.landing.manifest import read_manifest
 from assets.landing.workspace import Workspace
+from assets.privacy.scrub import load_rules
 from assets.ledger.deliveries import DeliveryKey, QuarantineRow, ReplayReceipt
 from assets.privacy.vault import Resolution
 
@@ -168,7 +169,8 @@ class _Replay(_Again):
         counted = self._read()
         self._require_same_count(counted)
         today = {(q.file_index, q.row_number): q for q in self._quarantine}
-        settled = [e for e in self._asked if e["file_index"] not in self._whole_files and (e["file_index"], e["row_number"]) not in today]
+        held = self._whole_files.keys() | self._files_of_lines()
+        settled = [e for e in self._asked if e["file_index"] not in held and (e["file_index"], e["row_number"]) not in today]
         result = Replayed(self._key, asked=sum(e["records"] for e in self._asked))
         whole = {e["file_index"] for e in settled if e["row_number"] is None}
         refused = [q for q in self._quarantine if q.file_index in whole]
@@ -183,6 +185,12 @@ class _Replay(_Again):
         receipt = self._land(counted, whole, refused)
         result.landed, result.duplicate = sum(receipt.landed.values()), sum(receipt.duplicate.values())
         return result
+
+    def _files_of_lines(self) -> set[int]:
+        """Files of records that take their person from another record: they land with it or not at all, so they are delivered again."""
+        rules = load_rules(self._contract.family)
+        lines = {name for name, of in rules.items() if any(rule.verb == "person_of" for rule in of.rules.values())}
+        return {f.index for f in self._files if f.entity in lines}
 
     def _land(self, counted: Mapping[int, int], whole: set[int], refused: list[QuarantineRow]) -> ReplayReceipt:
         workspace, key = self._workspace, self._key

@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from assets.contracts.table import NOBODY, Contract, Entity
+from assets.landing.parents import ParentPeople
 from assets.privacy.pseudonyms import RecordSurrogates
 from assets.privacy.residents import normalise_resident_number
 from assets.privacy.scrub import EntityRules, Rule
@@ -92,12 +93,24 @@ class Pseudonymiser:
         rules: Its allow-list, or None for rows that hold only record numbers (tombstones).
         surrogates: Record surrogates of the site.
         people: Local identifier -> person.
+        parents: Records that other records of the delivery take their person from.
     """
 
     entity: Entity
     rules: Mapping[str, Rule]
     surrogates: RecordSurrogates
     people: Mapping[str, PersonRef]
+    parents: ParentPeople | None = None
+
+    @property
+    def parent_rule(self) -> Rule | None:
+        """The rule by which rows take the person of another record, if the table has one."""
+        return next((r for r in self.rules.values() if r.verb == "person_of"), None)
+
+    @property
+    def spooled(self) -> list[str]:
+        """Contract columns that the spool holds."""
+        return [c.name for c in self.entity.columns if self.rules[c.name].verb != "person_of"]
 
     def record_ids(self, batch: pa.RecordBatch) -> pa.Array | None:
         """Surrogates of the record's own id, or None where the table has no record id."""
@@ -125,12 +138,16 @@ class Pseudonymiser:
                 out[column.name] = record_ids
             elif rule.verb == "person":
                 out[column.name], out["person_bucket"] = self._people(batch[column.name])
+            elif rule.verb == "person_of":
+                continue
             elif rule.verb == "aliases":
                 out[column.name] = self.surrogates.lists(batch[column.name], str(rule.scope))
             elif rule.verb in ("record", "key"):
                 out[column.name] = self.surrogates.column(batch[column.name], str(rule.scope))
             else:
                 out[column.name] = batch[column.name].cast(column.arrow_type)
+        if (parent := self.parent_rule) is not None and self.parents is not None:
+            out[parent.column], out["person_bucket"] = self.parents.of(out[parent.path])
         return out
 
     def _people(self, references: pa.Array) -> tuple[pa.Array, pa.Array]:

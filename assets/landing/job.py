@@ -108,12 +108,14 @@ def _columns(entity: Entity, rules: EntityRules) -> dict[str, Any]:
     columns = []
     for column in entity.columns:
         rule = rules.rules[column.name]
+        if rule.verb == "person_of":  # no source column: landing fills it in
+            continue
         columns.append(
             {
                 "name": column.name,
                 "type": column.type,
                 "required": column.required,
-                "verb": rule.verb,
+                "verb": "key" if rule.verb == "record" and "+" in rule.path else rule.verb,
                 "scope": rule.scope,
                 "path": rule.path,
             }

@@ -29,6 +29,7 @@ from assets.landing.effects import find_effects
 from assets.landing.identify import Pseudonymiser, number_repeats, read_spool, repeated_rows, resolve_people
 from assets.landing.job import LIMITS, FileJob, build_job, file_jobs
 from assets.landing.manifest import read_manifest
+from assets.landing.parents import ParentCollector, orphan_row
 from assets.landing.workspace import Workspace
 from assets.ledger.commits import CommitEntry
 from assets.ledger.deliveries import DeliveryKey, FileCount, QuarantineRow, Receipt
@@ -224,14 +225,20 @@ class _Delivery:
         duplicates: Counter[int] = Counter()
         buckets: set[int] = {link.alias.bucket for link in resolution.links} | {link.person.bucket for link in resolution.links}
         all_rules = load_rules(self._contract.family)
+        scopes = {str(r.scope) for rules in all_rules.values() for r in rules.rules.values() if r.verb == "person_of"}
+        parents = {name: ParentCollector() for name in scopes}
         for entity, paths in self._spooled():
             rules = all_rules[entity.name].rules if entity.name in all_rules else _TOMBSTONE_RULES
             maker = Pseudonymiser(entity, rules, surrogates, resolution.people)
+            if maker.parent_rule is not None:
+                maker.parents = parents[str(maker.parent_rule.scope)].people()
             ranks = self._ranks(paths)
             ids = _record_ids(maker, paths, ranks)
             dropped = self._duplicates(maker, paths, ids, ranks)
             written = _Written()
             batches = self._batches(maker, paths, ids, dropped, written)
+            if entity.name in parents:
+                batches = parents[entity.name].watch(batches)
             version = self._append(entity, batches)
             rows[entity.name] = written.rows
             versions[entity.name] = version
@@ -262,8 +269,7 @@ class _Delivery:
         position = 0
         for batch in read_spool(*paths):
             here = suspects[(suspects >= position) & (suspects < position + batch.num_rows)] - position
-            names = [c.name for c in maker.entity.columns]
-            rows = batch.select(names).take(pa.array(here)).to_pylist()
+            rows = batch.select(maker.spooled).take(pa.array(here)).to_pylist()
             places = (here + position).tolist()
             found += [(0 if ranks is None else int(ranks[p]), p, repr(row)) for p, row in zip(places, rows, strict=True)]
             position += batch.num_rows
@@ -296,12 +302,22 @@ class _Delivery:
             position = end
             columns = maker.columns(batch, own)
             columns |= self._lineage(batch, files, refs)
+            if maker.parent_rule is not None:
+                keep &= ~self._set_orphans_aside(maker.parent_rule, columns, files, keep)
             out = pa.RecordBatch.from_arrays([columns[n] for n in schema.names], schema=schema)
             if not keep.all():
                 out = out.filter(pa.array(keep))
             written.add(out, files[keep])
             if out.num_rows:
                 yield out
+
+    def _set_orphans_aside(self, rule: Rule, columns: Mapping[str, pa.Array], files: np.ndarray, keep: np.ndarray) -> np.ndarray:
+        """Quarantine rows whose parent is not in the delivery; a mask of them."""
+        orphans: np.ndarray = np.asarray(columns[rule.column].is_null().to_numpy(zero_copy_only=False) & keep, dtype=bool)
+        for at in np.flatnonzero(orphans).tolist():
+            ref, number = columns["_source_file"][at].as_py(), columns["_row_number"][at].as_py()
+            self._quarantine.append(orphan_row(int(files[at]), ref, number, rule.path))
+        return orphans
 
     def _lineage(self, batch: pa.RecordBatch, files: np.ndarray, refs: Mapping[int, str]) -> dict[str, pa.Array]:
         n = batch.num_rows

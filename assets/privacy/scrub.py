@@ -16,7 +16,8 @@ number P,             "<0.5" -> 0.5 and "<"; text that is no number does not pas
 comparator P
 table                 the name of the delivered table
 person P              reference to a person -> `person_id` from the vault; the identifier does not pass
-record SCOPE P        identifier of a record -> keyed 63-bit surrogate; the identifier does not pass
+person_of ENTITY COL  the person of the record of ENTITY in the same delivery whose record_id stands in this row's column COL
+record SCOPE P        identifier of a record -> keyed 63-bit surrogate; the identifier does not pass. `A+B`: made of several columns
 aliases SCOPE P       all identifiers of a resource -> keyed surrogates
 key SCOPE A+B         several columns -> one keyed surrogate, for rows without an id of their own
 ====================  ==========================================================================================
@@ -32,7 +33,7 @@ from pathlib import Path
 
 _RULES = Path(__file__).parent / "rules"
 
-_SCOPED = frozenset({"record", "aliases", "key", "keep_if"})
+_SCOPED = frozenset({"record", "aliases", "key", "keep_if", "person_of"})
 _PLAIN = frozenset({"keep", "year", "month", "day", "codings", "components", "number", "comparator", "person"})
 SURROGATE_VERBS = frozenset({"record", "aliases", "key"})
 """Verbs whose output is a keyed hash of identifiers."""

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
+from assets.simulation.claims import Claims
 from assets.simulation.clinical import DAY_MINUTES, Events
 from assets.simulation.codes import Codes
 from assets.simulation.consent import Consent
@@ -29,6 +30,7 @@ class Chunk:
     course: Frame
     events: Events
     consent: Consent
+    claims: Claims
     resident: pa.StringArray
     names: pa.RecordBatch
 

@@ -24,7 +24,9 @@ SITES = ("h11", "h12", "h13")
 """Hospitals, in the order of every (people, sites) array."""
 H11, H12, H13 = range(3)
 
-FEEDS: Mapping[str, str] = {"h11": "fhir_r4", "h12": "emr_csv", "h13": "omop", "c01": "consent"}
+FEEDS: Mapping[str, str] = {
+    "h11": "fhir_r4", "h12": "emr_csv", "h13": "omop", "c01": "consent", "a11": "claims_nhis", "a12": "claims_hira",
+}  # fmt: skip
 """Site -> the feed it sends."""
 
 
@@ -53,6 +55,7 @@ class Country:
     visits: Mapping[str, float]
     records: Mapping[str, float]
     consent: Mapping[str, Any]
+    claims: Mapping[str, Any]
     errors: Mapping[str, ErrorRate]
 
     @property
@@ -95,6 +98,7 @@ def load_country(path: Path = _FILE) -> Country:
         visits=raw["visits"],
         records=raw["records"],
         consent=raw["consent"],
+        claims=raw["claims"],
         errors={kind: _error_rate(body["rate"], body["at"]) for kind, body in raw["errors"].items()},
     )
 

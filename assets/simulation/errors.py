@@ -29,7 +29,7 @@ class Kind:
     Attributes:
         name: Kind, as in `truth/planted_errors.parquet`.
         expected: What a lake makes of the record: landed, corrected, tombstone, quarantined, unmapped,
-            converted, implausible, excluded, unconsented, duplicate, merged, crosswalk or withdrawn.
+            converted, implausible, excluded, unconsented, duplicate, merged, crosswalk, withdrawn or flagged.
         reason: Code in `assets/formats/reasons.py`, null unless quarantined.
     """
 
@@ -67,6 +67,19 @@ KINDS: tuple[Kind, ...] = (
     Kind("death_update", "corrected"),
     Kind("withdrawn_after_delivery", "withdrawn"),
     Kind("duplicate_delivery", "duplicate"),
+    Kind("claim_late", "landed"),
+    Kind("claim_superseded", "corrected"),
+    Kind("claim_corrected", "corrected"),
+    Kind("claim_masked_code", "unmapped"),
+    Kind("claim_truncated_code", "unmapped"),
+    Kind("claim_unknown_code", "unmapped"),
+    Kind("claim_after_death", "flagged"),
+    Kind("claim_duplicate", "duplicate"),
+    Kind("claim_bad_date", "quarantined", "invalid_date"),
+    Kind("claim_missing_person", "quarantined", "missing_person"),
+    Kind("claim_orphan_line", "quarantined", "missing_parent"),
+    Kind("claim_ragged", "quarantined", "ragged_row"),
+    Kind("claim_encoding", "quarantined", "encoding"),
 )
 NUMBER = {kind.name: i for i, kind in enumerate(KINDS)}
 
@@ -197,7 +210,7 @@ class _Planting:
 def damage(lines: pa.StringArray, plant: Ints, encoding: str) -> dict[int, bytes]:
     """Lines whose text itself is broken: cut JSON, rows of the wrong width, bytes that no character has."""
     found: dict[int, bytes] = {}
-    broken = np.isin(plant, [NUMBER[k] for k in ("bad_json", "ragged_row", "encoding_break")])
+    broken = np.isin(plant, [NUMBER[k] for k in ("bad_json", "ragged_row", "encoding_break", "claim_ragged", "claim_encoding")])
     for row in np.flatnonzero(broken).tolist():
         line = lines[row].as_py().encode(encoding)
         body = line.rstrip(b"\r\n")
@@ -205,7 +218,7 @@ def damage(lines: pa.StringArray, plant: Ints, encoding: str) -> dict[int, bytes
         kind = KINDS[int(plant[row])].name
         if kind == "bad_json":
             body = body[: len(body) * 3 // 5].rstrip(b"{[,")  # a first line that ends so would be read as one document
-        elif kind == "ragged_row":
+        elif kind in ("ragged_row", "claim_ragged"):
             body = body.rsplit(b",", 2)[0] if row % 2 else body + b",1,2"
         else:
             body = body[: len(body) // 2] + b"\xff\xfe" + body[len(body) // 2 :]

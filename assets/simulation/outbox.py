@@ -19,7 +19,9 @@ import pyarrow.parquet as pq
 
 from assets.simulation.country import FEEDS
 
-CONTRACTS: Mapping[str, str] = {"fhir_r4": "fhir", "emr_csv": "emr_csv", "omop": "omop", "consent": "consent"}
+CONTRACTS: Mapping[str, str] = {
+    "fhir_r4": "fhir", "emr_csv": "emr_csv", "omop": "omop", "consent": "consent", "claims_nhis": "claims_nhis", "claims_hira": "claims_hira",
+}  # fmt: skip
 """Feed -> wire family whose contract its files follow."""
 
 

@@ -1,4 +1,4 @@
-"""A synthetic country with known truth, rendered as deliveries of three hospitals and a consent service.
+"""A synthetic country with known truth, rendered as deliveries of three hospitals, two claims agencies and a consent service.
 
 Belongs here: the order of work, chunk by chunk. Does not belong here: any rule about people, records or
 formats.
@@ -13,8 +13,9 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from assets.simulation import render_consent, render_emr, render_fhir, render_omop
+from assets.simulation import render_consent, render_emr, render_fhir, render_hira, render_nhis, render_omop
 from assets.simulation.chunk import Chunk, Rendered, registrations, roster
+from assets.simulation.claims import make_claims
 from assets.simulation.clinical import make_events
 from assets.simulation.codes import load_codes
 from assets.simulation.consent import make_consent
@@ -30,6 +31,9 @@ from assets.simulation.population import make_people
 from assets.simulation.residents import resident_numbers
 from assets.simulation.setting import Setting
 from assets.simulation.truth import Truth, write_truth
+
+_ENCODINGS = {"h12": render_emr.ENCODING, "a11": render_nhis.ENCODING}
+_HEADERS = {"h12": render_emr.HEADERS, "a11": render_nhis.HEADERS, "a12": render_hira.HEADERS}
 
 Progress = Callable[[int, int], None]
 """Called with (people done, people in all) after each chunk."""
@@ -132,12 +136,14 @@ def _chunks(country: Country, total: int, seed: int) -> Iterator[tuple[Chunk, di
         people = make_people(setting, index * size, min(size, total - index * size))
         course = disease_courses(setting, people)
         events = make_events(setting, people, course)
+        consent = make_consent(setting, people)
         chunk = Chunk(
             setting=setting,
             people=people,
             course=course,
             events=events,
-            consent=make_consent(setting, people),
+            consent=consent,
+            claims=make_claims(setting, people, course, events, consent),
             resident=fixed_width((resident_numbers(setting, people) + ord("0")).astype(np.uint8)),
             names=introduce(setting, len(people)),
         )
@@ -158,13 +164,16 @@ def _write_chunk(chunk: Chunk, delivered: Mapping[str, Frame], registered: Frame
         for part in renderers[site](chunk, own, known):
             _write(chunk, site, part, outbox, truth)
     _write(chunk, "c01", render_consent.render_consent(chunk), outbox, truth)
+    for agency, render in (("a11", render_nhis.render_nhis), ("a12", render_hira.render_hira)):
+        for part in render(chunk):
+            _write(chunk, agency, part, outbox, truth)
     write_truth(truth, chunk, delivered)
 
 
 def _write(chunk: Chunk, site: str, part: Rendered, outbox: Outbox, truth: Truth) -> None:
     """Append one file's records to the delivery each belongs to."""
     name = part.name.format(part=chunk.index // chunk.country.part_chunks)
-    encoding = render_emr.ENCODING if site == "h12" else "utf-8"
+    encoding = _ENCODINGS.get(site, "utf-8")
     delivery = part.frame["delivery"]
     for number in np.unique(delivery).tolist():
         begin = int(np.searchsorted(delivery, number, side="left"))
@@ -179,6 +188,6 @@ def _write(chunk: Chunk, site: str, part: Rendered, outbox: Outbox, truth: Truth
 
 
 def _header(site: str, name: str) -> str:
-    if site == "h12":
-        return render_emr.HEADERS[name] + render_emr.LINE_END
+    if site in _HEADERS:
+        return _HEADERS[site][name] + (render_emr.LINE_END if site == "h12" else "\n")
     return render_consent.HEADER + "\n" if site == "c01" else ""

@@ -27,6 +27,7 @@ from assets.simulation.outbox import Finished
 from assets.simulation.physiology import true_egfr
 from assets.simulation.population import ARMS, ROLES
 from assets.simulation.render_emr import both_pressures, lab_texts
+from assets.simulation.truth_claims import claims_table
 from assets.simulation.units import COMPARATORS, at_limits
 
 
@@ -163,6 +164,7 @@ def write_truth(truth: Truth, chunk: Chunk, delivered: Mapping[str, Frame]) -> N
     truth.add("consent_events", _consent_events(chunk))
     truth.add("consent_states", _consent_states(chunk))
     truth.add("cohort_inputs", _cohorts(chunk, facts))
+    truth.add("claims", claims_table(chunk))
 
 
 def _days(days: Ints) -> pa.Array:

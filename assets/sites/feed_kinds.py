@@ -43,5 +43,7 @@ FEED_KINDS: Mapping[str, FeedKind] = {
         FeedKind("omop", {**_CSV, ".parquet": "parquet"}, "omop", frozenset(_OMOP_TABLES.split())),
         FeedKind("emr_csv", _CSV, "emr_csv"),
         FeedKind("consent", _CSV, "consent"),
+        FeedKind("claims_nhis", _CSV, "claims_nhis"),
+        FeedKind("claims_hira", _CSV, "claims_hira"),
     )
 }

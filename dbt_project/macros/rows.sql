@@ -12,13 +12,14 @@
     older than a bulk-delete tombstone; people, dates and scopes that consent_relation does not cover; rows without a person.
     event_date: SQL over the contract's columns giving the day (or instant, cut at UTC) of the record. A row without a date
     passes only where consent is open to the past (valid_from null or before 1900). Without event_date, any interval admits.
-    scope: clinical, genomic, specimen, claims or lifelog; an interval of scope `all` admits every scope. -#}
-{% macro consented_rows(family, entity, event_date=none, scope='clinical') -%}
+    scope: clinical, genomic, specimen, claims or lifelog; an interval of scope `all` admits every scope.
+    sequence: also yield `_sequence`, the sender's number of the delivery, for records that are replaced as a set. -#}
+{% macro consented_rows(family, entity, event_date=none, scope='clinical', sequence=false) -%}
   {%- set plan = lake_plan() -%}
   {%- set columns = raw_columns(family, entity) -%}
   (
     select
-      {% for c in columns %}r.{{ c }}, {% endfor %}r.site, r.person_bucket
+      {% for c in columns %}r.{{ c }}, {% endfor %}r.site, r.person_bucket{% if sequence %}, r._sequence{% endif %}
     from {{ unconsented_rows(family, entity, event_date, plan, columns) }} as r
     inner join {{ source('reference', 'site') }} as s on s.site = r.site
     where exists (
@@ -52,7 +53,8 @@
         {% for c in columns if c != 'person_id' %}v.{{ c }}, {% endfor -%}
         coalesce(l.person_id, v.person_id) as person_id,
         coalesce(l.person_bucket, v.person_bucket) as person_bucket,
-        v.site
+        v.site,
+        v._sequence
         {%- if event_date is not none %}, v._event_date{% endif %}
       from (
         select

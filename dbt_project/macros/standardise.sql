@@ -132,10 +132,12 @@
 {%- endmacro %}
 
 {#- A code as it is looked up. Classifications and product codes arrive with and without dots, dashes, blanks and capitals
-    (E11.9 = E119 = e11.9); other codes are exact. -#}
+    (E11.9 = E119 = e11.9); an agency masks digits of KCD with _ or * (E11_ = E11); other codes are exact. -#}
 {% macro code_key(vocabulary, code) -%}
   case
-    when {{ vocabulary }} in ('ICD10', 'ICD10CM', 'ICD9CM', 'KCD', 'KCD7', 'ATC', 'EDI', 'NDC')
+    when {{ vocabulary }} in ('KCD', 'KCD7')
+      then upper(replace(replace(replace(replace(replace({{ code }}, '.', ''), '-', ''), ' ', ''), '_', ''), '*', ''))
+    when {{ vocabulary }} in ('ICD10', 'ICD10CM', 'ICD9CM', 'ATC', 'EDI', 'NDC')
       then upper(replace(replace(replace({{ code }}, '.', ''), '-', ''), ' ', ''))
     else trim({{ code }})
   end
@@ -172,6 +174,7 @@
 {% macro omop_table(kind, domain, value_number) -%}
   case
     when {{ kind }} = 'allergy' then 'observation'
+    when {{ kind }} = 'device' then 'device_exposure'
     when {{ domain }} = 'Condition' then 'condition_occurrence'
     when {{ domain }} = 'Drug' then 'drug_exposure'
     when {{ domain }} = 'Procedure' then 'procedure_occurrence'

@@ -5,6 +5,12 @@ with organizations as (
     union all
     select organization_id, site, organization_name, state_name, null
     from {{ ref('stg_synthea_csv__organizations') }}
+    union all
+    select organization_id, site, null, null, 'KR'
+    from {{ ref('stg_claims_nhis__providers') }}
+    union all
+    select organization_id, site, null, null, 'KR'
+    from {{ ref('stg_claims_hira__providers') }}
 
 )
 

@@ -5,6 +5,10 @@ with named as (
     union
     select state_name, null from {{ ref('stg_synthea_csv__organizations') }}
     union
+    select null, 'KR' from {{ ref('stg_claims_nhis__providers') }}
+    union
+    select null, 'KR' from {{ ref('stg_claims_hira__providers') }}
+    union
     select state_name, country_code from {{ ref('int_persons__merged') }} where location_id is null
 
 ),

@@ -62,7 +62,7 @@ select distinct
     sighting.person_id,
     sighting.person_bucket,
     'published' as legal_basis,
-    'clinical' as scope_code,
+    'all' as scope_code,
     date '0001-01-01' as valid_from,
     date '9999-12-31' as valid_to
 from {{ unconsented_rows('people', 'sighting') }} as sighting

@@ -3,7 +3,9 @@
 -- Every identifier under which a site may name a care site; each hospital itself is one, for visits that name none.
 with organizations as (
 
-    {{ union_by_name(['stg_fhir__organizations', 'stg_synthea_csv__organizations']) }}
+    {{ union_by_name([
+        'stg_fhir__organizations', 'stg_synthea_csv__organizations', 'stg_claims_nhis__providers', 'stg_claims_hira__providers'
+    ]) }}
 
 ),
 

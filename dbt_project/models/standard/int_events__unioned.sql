@@ -24,7 +24,9 @@ with events as (
         'stg_omop__drug_exposures',
         'stg_omop__procedure_occurrences',
         'stg_omop__measurements',
-        'stg_omop__observations'
+        'stg_omop__observations',
+        'int_claim_events__shaped',
+        'int_claim_checkups__shaped'
     ]) }}
 
 )

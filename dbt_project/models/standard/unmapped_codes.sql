@@ -22,6 +22,7 @@ select
         when 'condition_occurrence' then 'Condition'
         when 'drug_exposure' then 'Drug'
         when 'procedure_occurrence' then 'Procedure'
+        when 'device_exposure' then 'Device'
         when 'measurement' then 'Measurement'
         else 'Observation'
     end as domain_id,

@@ -21,7 +21,7 @@ where not exists (
     select 1
     from {{ person_ref('consent_relation') }} as c
     where c.person_id = e.person_id
-        and c.scope_code in ('clinical', 'all')
+        and c.scope_code in ('clinical', 'claims', 'all') -- OMOP holds records of both scopes
         and coalesce(c.valid_from, date '0001-01-01') <= e.event_date
         and coalesce(c.valid_to, date '9999-12-31') >= e.event_date
 )

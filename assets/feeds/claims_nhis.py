@@ -1,0 +1,15 @@
+"""Claims and eligibility of the National Health Insurance Service."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import dagster as dg
+
+from assets.feeds.landed import landed
+from assets.sites.site import Site
+
+
+def assets(sites: Mapping[str, Site]) -> list[dg.AssetsDefinition]:
+    """Raw tables of the family `claims_nhis`. Grain of each: its contract."""
+    return [landed("claims_nhis", sites=sites)]

@@ -1,0 +1,31 @@
+{{ config(partition_by='person_bucket') }}
+
+select
+    checkup_id,
+    person_id,
+    site,
+    year,
+    exam_year_month,
+    examined_date,
+    height_cm,
+    weight_kg,
+    waist_cm,
+    bmi_kg_m2,
+    systolic_mmhg,
+    diastolic_mmhg,
+    urine_protein_code,
+    hemoglobin_g_dl,
+    fasting_glucose_mg_dl,
+    total_cholesterol_mg_dl,
+    triglyceride_mg_dl,
+    hdl_mg_dl,
+    ldl_mg_dl,
+    creatinine_mg_dl,
+    ast_u_l,
+    alt_u_l,
+    ggt_u_l,
+    egfr_ml_min,
+    smoking_code,
+    drinking_code,
+    person_bucket
+from {{ ref('stg_claims_nhis__checkups') }}
