@@ -27,8 +27,8 @@ from assets.landing.job import file_jobs
 from assets.landing.land import ConservationError, _Delivery
 from assets.landing.manifest import read_manifest
 from assets.landing.workspace import Workspace
-from assets.privacy.scrub import load_rules
 from assets.ledger.deliveries import DeliveryKey, QuarantineRow, ReplayReceipt
+from assets.privacy.scrub import load_rules
 from assets.privacy.vault import Resolution
 
 _OPEN = 2**31

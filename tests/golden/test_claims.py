@@ -1,4 +1,4 @@
-"""Golden claims: what lands of each folder below `formats/claims_*`, to the won, and what does not and why.
+"""Golden claims: what lands of each folder below `deliveries/claims_*`, to the won, and what does not and why.
 
 Each case is a delivery as an agency lays it out and `expected.json`, counted by eye.
 """
@@ -22,7 +22,7 @@ from assets.landing.land import Landing, land
 from assets.landing.workspace import Workspace
 from tests.conftest import write_delivery
 
-FOLDER = Path(__file__).parent / "formats"
+FOLDER = Path(__file__).parent / "deliveries"
 CASES = sorted(p.parent for p in FOLDER.glob("claims_*/*/expected.json"))
 
 

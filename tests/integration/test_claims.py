@@ -24,7 +24,7 @@ import pytest
 from assets.simulation.simulate import simulate
 from tests.conftest import REPOSITORY, Biodam, write_delivery
 
-GOLDEN = REPOSITORY / "tests" / "golden" / "formats"
+GOLDEN = REPOSITORY / "tests" / "golden" / "deliveries"
 A, B, C = "600502-2000011", "480701-1000021", "750303-1000031"
 
 
