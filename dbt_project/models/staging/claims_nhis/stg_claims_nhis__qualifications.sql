@@ -1,4 +1,4 @@
--- A year of eligibility is read where consent covers its last day.
+-- A year of eligibility is read where consent covers its last day. Of the place the province alone is told on, as of hospitals' patients.
 select
     record_id as eligibility_year_id,
     person_id,
@@ -7,7 +7,7 @@ select
     year,
     sex_code,
     age_group_code,
-    region_code,
+    substr(region_code, 1, 2) as province_code,
     insurance_type_code,
     income_decile,
     disability_grade_code,

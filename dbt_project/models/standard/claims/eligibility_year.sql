@@ -22,7 +22,7 @@ select
     end as end_date,
     sex_code,
     age_group_code,
-    region_code,
+    province_code,
     insurance_type_code,
     income_decile,
     disability_grade_code,
