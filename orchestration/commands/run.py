@@ -194,6 +194,7 @@ def _run_job(settings: Settings, feeds: set[str], *, site: str | None, full: boo
     selection = [k for k in job.asset_layer.executable_asset_keys if k.path[0] not in ("raw", "delivery") or _feed_of(job, k) in feeds]
     config = {"ops": {"warehouse": {"config": {"full": full}}}, "loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
     with dg.DagsterInstance.get() as instance, _listening(say), _nothing_on_stdout():
+        _free_slots_of_the_dead(instance)
         result = job.execute_in_process(
             instance=instance,
             asset_selection=selection,
@@ -205,6 +206,18 @@ def _run_job(settings: Settings, feeds: set[str], *, site: str | None, full: boo
     summary.run_id = result.run_id
     if not result.success:
         summary.problems += _failures(result)
+
+
+def _free_slots_of_the_dead(instance: Any) -> None:
+    """Give back the place of the one dbt writer that a killed run still holds: Dagster would wait for it for ever.
+
+    We hold the lake, so no other run builds; one that only waits for the lake loses nothing, as the lake's lock is what keeps writers apart.
+    """
+    storage = instance.event_log_storage
+    for key in storage.get_concurrency_keys():
+        found = storage.get_concurrency_info(key)
+        for run_id in {*found.active_run_ids, *found.pending_run_ids}:
+            storage.free_concurrency_slots_for_run(run_id)
 
 
 def _feed_of(job: Any, key: Any) -> str | None:
