@@ -51,6 +51,7 @@ concurrency:
     default_limit: 1 # pool "dbt": one writer of models at a time
 run_monitoring:
   enabled: true
+  free_slots_after_run_end_seconds: 60
 """
 
 
