@@ -97,7 +97,7 @@ def make_reader(job: Job, spool: Spool, progress: Progress) -> Reader:
 
         return ParquetReader(job, spool, progress)
     if job.format == "hl7":
-        if not sys.modules["numpy"]:
+        if "numpy" in sys.modules and not sys.modules["numpy"]:
             del sys.modules["numpy"]  # HL7 is read with NumPy; Arrow has started without it, and they meet in buffers only
         from assets.formats.hl7 import Hl7Reader
 
