@@ -96,6 +96,12 @@ def make_reader(job: Job, spool: Spool, progress: Progress) -> Reader:
         from assets.formats.parquet import ParquetReader
 
         return ParquetReader(job, spool, progress)
+    if job.format == "hl7":
+        if "numpy" in sys.modules and not sys.modules["numpy"]:
+            del sys.modules["numpy"]  # HL7 is read with NumPy; Arrow has started without it, and they meet in buffers only
+        from assets.formats.hl7 import Hl7Reader
+
+        return Hl7Reader(job, spool, progress)
     raise ValueError(f"unknown wire format {job.format!r}")
 
 

@@ -11,6 +11,9 @@ What a record is (the parsers keep to the same text, with other code):
 * Delimited. A line is a record; empty lines are not, the first is the header. A quoted field (its quote opens at the start of a field and
   closes before a delimiter or a line end) may hold line breaks as long as the record keeps to the limit; where it does not close so, the
   line that opened it is a record by itself, and so is a line over the limit.
+* HL7 v2. Lines end with a carriage return, a line feed or both, or where MLLP framing (0x0B, 0x1C) stands. A line that begins with `MSH`, and
+  then has no letter, digit or blank, begins a message, which is a record; a line that so begins with FHS, BHS, BTS or FTS is the envelope's and none.
+  Other lines that are not blank belong to the record before; behind an envelope line or at the start of the file, they are one record together.
 * Parquet. The row count of the footer.
 * Unknown. The file is one record.
 """
@@ -74,9 +77,9 @@ def count_records(
 
     Args:
         path: The file.
-        kind: Wire format: `fhir`, `delimited`, `parquet`; anything else is one record.
+        kind: Wire format: `fhir`, `delimited`, `hl7`, `parquet`; anything else is one record.
         compression: `gzip` or None.
-        encoding: Of delimited text. Only UTF-16 and UTF-32 matter: all others keep line feed, delimiter and quote single bytes.
+        encoding: Of delimited text and HL7. Only UTF-16 and UTF-32 matter: all others keep line feed, delimiter and quote single bytes.
         delimiter: Of delimited text.
         quote: Of delimited text; empty for none.
         record_bytes: Longest record; what lies beyond is not looked into.
@@ -89,14 +92,14 @@ def count_records(
 
         rows, note = footer_rows(path)
         return RecordCount(rows, not note, note)
-    if kind not in ("fhir", "delimited"):
+    if kind not in ("fhir", "delimited", "hl7"):
         return RecordCount(1, False, f"format {kind} is not counted: one record")
     counter = _counter(kind, delimiter, quote, record_bytes)
     note = ""
     try:
         with gzip.open(path, "rb") if compression == "gzip" else path.open("rb") as stream:
             size = _PACKED_CHUNK if compression == "gzip" else _CHUNK
-            for chunk in _chunks(stream, size, encoding if kind == "delimited" else "utf-8"):
+            for chunk in _chunks(stream, size, "utf-8" if kind == "fhir" else encoding):
                 counter.feed(chunk)
     except _BREAKS as error:
         note = f"reading stopped: {type(error).__name__}"
@@ -109,6 +112,10 @@ def _counter(kind: str, delimiter: str, quote: str, record_bytes: int) -> Counte
         from assets.formats.count_json import FhirCounter
 
         return FhirCounter(record_bytes)
+    if kind == "hl7":
+        from assets.formats.count_hl7 import MessageCounter
+
+        return MessageCounter()
     from assets.formats.count_text import RowCounter
 
     return RowCounter(delimiter.encode(), quote.encode(), record_bytes)

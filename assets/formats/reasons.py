@@ -120,6 +120,24 @@ class Reason(StrEnum):
         "The file was damaged or is not text in the declared encoding; export again.",
     )  # fmt: skip
 
+    # --- HL7 v2, one message ------------------------------------------------------------------------------------------
+    MISSING_HEADER = (
+        "missing_header", "record", "Segments stand where no message has begun: the MSH segment is missing.",
+        "Send each message with its MSH segment.",
+    )  # fmt: skip
+    BAD_SEPARATORS = (
+        "bad_separators", "record", "MSH-1 and MSH-2 do not declare separators that differ from each other and from letters.",
+        "Declare those the standard recommends, or other punctuation, each once.",
+    )  # fmt: skip
+    UNSUPPORTED_MESSAGE = (
+        "unsupported_message", "record", "The message is of a kind that no table holds.",
+        "docs/FORMATS.md lists the kinds that are read; leave the others out of the feed.",
+    )  # fmt: skip
+    TRUNCATED_MESSAGE = (
+        "truncated_message", "record", "The message is framed (MLLP) and its end mark is missing.",
+        "It was cut off in transfer; send it again.",
+    )  # fmt: skip
+
     # --- a whole file -------------------------------------------------------------------------------------------------
     EMPTY_FILE = (
         "empty_file", "file", "The file has no bytes.",
@@ -160,6 +178,10 @@ class Reason(StrEnum):
     UNREADABLE_FILE = (
         "unreadable_file", "file", "The file could not be read from disk.",
         "Check the disk and the permissions of the landing store, then replay.",
+    )  # fmt: skip
+    BATCH_COUNT_DIFFERS = (
+        "batch_count_differs", "file", "A batch holds another number of messages than its trailer (BTS-1) says.",
+        "Messages were lost or added on the way; send the file again.",
     )  # fmt: skip
     RECORD_COUNT_DIFFERS = (
         "record_count_differs", "file", "The parser and the independent counter saw different numbers of records.",

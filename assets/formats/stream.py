@@ -5,6 +5,7 @@ Belongs here: opening, gzip with its limits, lines. Does not belong here: what a
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import gzip
 import zlib
@@ -52,6 +53,32 @@ def open_source(file: SourceFile, limits: Limits) -> Iterator[Read]:
             if size > limits.file_bytes:
                 raise FileRefused(Reason.FILE_TOO_LARGE, f"{size} bytes, limit {limits.file_bytes}")
             yield raw.read
+
+
+def is_wide(encoding: str) -> bool:
+    """Does a line feed take more than one byte in this encoding?"""
+    return codecs.lookup(encoding).name.startswith(("utf-16", "utf-32"))
+
+
+def as_utf8(read: Read, encoding: str) -> Read:
+    """Turn a wide encoding into UTF-8 on the way in, so that line ends and separators are single bytes.
+
+    Returns:
+        A read function. It raises `FileRefused` where the bytes are not text of the encoding.
+    """
+    decode = codecs.getincrementaldecoder(encoding)(errors="strict").decode
+
+    def narrow(size: int) -> bytes:
+        while raw := read(size):
+            try:
+                text = decode(raw)
+            except UnicodeDecodeError:
+                raise FileRefused(Reason.INVALID_DOCUMENT, f"not {encoding} text", rule="encoding") from None
+            if text:
+                return text.removeprefix("\ufeff").encode("utf-8", "surrogatepass")
+        return b""
+
+    return narrow
 
 
 class _Unpacked:

@@ -98,7 +98,8 @@ class _Search:
         if entity.name == TOMBSTONE:
             self._look_at_tombstones(table)
         elif not entity.person_level:
-            self._look_at_places(entity, table)
+            if self._is_pointed_at(entity):
+                self._look_at_places(entity, table)
 
     def follow(self) -> None:
         """Everybody whose rows point to a changed place, directly or over others."""
@@ -139,6 +140,12 @@ class _Search:
         ).fetchall()
         self.effects.moves.update((int(a), int(b)) for a, b, _ in found)
         self.effects.people.update(int(person) for _, _, person in found if person is not None)
+
+    def _is_pointed_at(self, entity: Entity) -> bool:
+        """May a row of anybody depend on this table? Accounts of messages (HL7 v2) are many, and nothing refers to them."""
+        scope = self._scope(entity)
+        others = (rules for name, rules in self._rules.items() if name != entity.name)
+        return scope is None or any(rule.scope == scope for rules in others for rule in rules.rules.values())
 
     def _look_at_tombstones(self, table: str) -> None:
         named = self._run.execute(f"select entity_name, list(distinct record_id) from {table} where {self._is_own} group by all").fetchall()

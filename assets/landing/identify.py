@@ -76,6 +76,8 @@ def _collect_identities(
             if system == RESIDENT:
                 number = normalise_resident_number(value)
                 group += [Identifier(RESIDENT, "", number)] if number else []
+            elif system == "prior":  # a merge: another number of the same person at this site
+                group += [Identifier(LOCAL, site, value)]
             elif system == "at_site":
                 at, _, number = value.partition(_JOIN)
                 group += [Identifier(LOCAL, at, number)] if at and number else []

@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 import msgspec
 
 MANIFEST = "manifest.json"
-_ENDINGS = frozenset({".csv", ".tsv", ".txt", ".json", ".ndjson", ".parquet", ".xml", ".zip", ".xlsx", ".md"})
+_ENDINGS = frozenset({".csv", ".tsv", ".txt", ".json", ".ndjson", ".parquet", ".xml", ".zip", ".xlsx", ".md", ".hl7"})
 _ID = re.compile(r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$")
 
 

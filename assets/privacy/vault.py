@@ -253,10 +253,11 @@ class _Resolving:
         known = self._known()
         forwarding: dict[int, int] = {}
         holders: dict[int, set[str]] = {}
-        if any(i.system in _UNIQUE_PER_PERSON for i in identifiers):
-            holders = self._resident_numbers(set(known.values()))
         paired = {weak for _, weak in pairs}
-        for group in joined.members([i for i in identifiers if i not in paired]):
+        groups = list(joined.members([i for i in identifiers if i not in paired]))
+        if any(len(group) > 1 for group in groups):  # only then may two people become one, whether or not a resident number is named here
+            holders = self._resident_numbers(set(known.values()))
+        for group in groups:
             self._settle(group, known, forwarding, holders)
         for local, weak in pairs:
             if weak not in known:

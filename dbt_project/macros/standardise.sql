@@ -73,6 +73,23 @@
   [{'system': {{ system }}, 'code': {{ code }}}]
 {%- endmacro %}
 
+{#- A code and its alternate (HL7 CE, CWE) as a list of codings; a code that is left out leaves its place to the alternate. -#}
+{% macro codings_of_two(system, code, alternate_system, alternate_code) -%}
+  {{ return(adapter.dispatch('codings_of_two', 'biodam')(system, code, alternate_system, alternate_code)) }}
+{%- endmacro %}
+{% macro default__codings_of_two(system, code, alternate_system, alternate_code) -%}
+  array(
+    named_struct('system', case when {{ code }} is null then {{ alternate_system }} else {{ system }} end, 'code', coalesce({{ code }}, {{ alternate_code }})),
+    named_struct('system', {{ alternate_system }}, 'code', {{ alternate_code }})
+  )
+{%- endmacro %}
+{% macro duckdb__codings_of_two(system, code, alternate_system, alternate_code) -%}
+  [
+    {'system': case when {{ code }} is null then {{ alternate_system }} else {{ system }} end, 'code': coalesce({{ code }}, {{ alternate_code }})},
+    {'system': {{ alternate_system }}, 'code': {{ alternate_code }}}
+  ]
+{%- endmacro %}
+
 {#- Element of a list column, counted from 1; null beyond its end. -#}
 {% macro list_element(list, ordinal) -%}
   {{ return(adapter.dispatch('list_element', 'biodam')(list, ordinal)) }}

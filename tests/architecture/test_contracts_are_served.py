@@ -18,6 +18,7 @@ RAW_ONLY = {
     "raw/claims_nhis/linkage": "ties person keys to people in the vault; says nothing else",
     "raw/fhir/diagnostic_report": "its results are Observations, which are read",
     "raw/fhir/resource": "resource types that no model reads; kept so that nothing delivered is lost",
+    "raw/hl7_v2/message": "accounts of what was delivered; it holds nothing about people",
     "raw/omop/cdm_source": "describes the sender's database, not ours",
     "raw/omop/concept_relationship": "a sender's vocabulary does not change ours",
     "raw/omop/device_exposure": "no mart asks for devices",

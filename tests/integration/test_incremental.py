@@ -43,6 +43,9 @@ measured_at = "검사일시"
 result_value = "결과"
 unit = "단위"
 is_deleted = "삭제"
+[feeds.hl7_v2]
+time_zone = "Asia/Seoul"
+assigning_authority = "H90"
 [codes.lab]
 "A1C" = {system = "LOINC", code = "4548-4", unit = "%"}
 "CRE" = {system = "LOINC", code = "2160-0", unit = "mg/dL"}
@@ -82,6 +85,28 @@ def _consents(numbers: range, event: str = "grant", *, day: str = "2019-01-01", 
     return CONSENT_HEADER + "\n".join(rows) + "\n"
 
 
+def _hl7(kind: str, number: int, patient: str, *segments: str, at: str = "20210501080000") -> str:
+    person = f"PID|1||{patient}^^^H90^MR||KIM||19700101"
+    return "\r".join([f"MSH|^~\\&|HIS|H90|||{at}||{kind}|{number}|P|2.5", person, *segments]) + "\r"
+
+
+def _hl7_result(number: int, patient: str, value: float, status: str = "F") -> str:
+    result = f"OBX|1|NM|4548-4^HbA1c^LN||{value}|%|||||{status}|||20210501070000"
+    return _hl7("ORU^R01", number, patient, f"OBR|1||F{patient}|4548-4^HbA1c^LN", result)
+
+
+def _hl7_visit(number: int, event: str, patient: str, at: str) -> str:
+    visit = "PV1|1|I" + "|" * 17 + f"V{patient}" + "|" * 25 + "20210501060000"
+    return _hl7(f"ADT^{event}", number, patient, visit, "DG1|1||E11.2^x^KCD||20210501|F", at=at)
+
+
+def _messages() -> list[str]:
+    """Results and visits of people whom the extracts know (P4, P5) and of P20, whom only these messages know until P5 turns out to be P20."""
+    first = _hl7_visit(1, "A01", "P4", "20210501060000") + _hl7_result(2, "P4", 8.8) + _hl7_result(3, "P20", 9.4)
+    second = _hl7_result(4, "P4", 8.9, "C") + _hl7_visit(5, "A11", "P4", "20210502060000")
+    return [first, second, _hl7("ADT^A40", 6, "P5", "MRG|P20^^^H90^MR")]
+
+
 def _deliveries() -> list[tuple[str, str, str, int, dict[str, bytes | str]]]:
     """(site, feed, id, sequence, files): first data, a late lab before its patient, corrections, deletions, records that change their person, a withdrawal, newcomers."""
     emr, consent = ("h90", "emr_csv"), ("c90", "consent")
@@ -94,6 +119,7 @@ def _deliveries() -> list[tuple[str, str, str, int, dict[str, bytes | str]]]:
         (*emr, "e6", 6, {"lab_result.csv": _labs(range(1, 4), 6.4) + _labs(range(4, 6), 7.7, mark="M").split(b"\r\n", 1)[1]}),
         (*emr, "e7", 7, {"diagnosis.csv": _diagnoses(range(7, 8), of=10)}),  # it was somebody else's
         (*emr, "e8", 8, {"diagnosis.csv": _diagnoses(range(10, 11), of=99)}),  # nobody we know by then
+        *[("h90", "hl7_v2", f"m{n}", n, {"messages.hl7": text.encode()}) for n, text in enumerate(_messages(), 1)],
         (*consent, "k1", 1, {"event.csv": _consents(range(1, 11))}),
         (*consent, "k2", 2, {"event.csv": _consents(range(2, 3), "withdraw", day="2022-05-05", mark="w")}),
         (*consent, "k3", 3, {"event.csv": _consents(range(11, 12), mark="h")}),

@@ -67,6 +67,15 @@ def test_two_resident_numbers_never_join(vault: Vault) -> None:
     assert _resolve(vault, "h2", "d4", refs=("9",)).people["9"] == b
 
 
+def test_two_resident_numbers_never_join_where_a_merge_names_none(vault: Vault) -> None:
+    """A merge message (HL7 A40) carries two patient numbers only; the resident numbers came earlier."""
+    a = _resolve(vault, "h1", "d1", (local("h1", "7"), RRN_A)).people["7"]
+    b = _resolve(vault, "h1", "d2", (local("h1", "8"), RRN_B)).people["8"]
+    outcome = _resolve(vault, "h1", "d3", (local("h1", "7"), local("h1", "8")))
+    assert outcome.conflicts == 1
+    assert (outcome.people["7"], outcome.people["8"]) == (a, b)
+
+
 def test_further_numbers_find_a_person_but_never_join_two(vault: Vault) -> None:
     shared = "http://example.org/insurance|0000"
     first = vault.resolve(site="h1", delivery="d1", groups=[(local("h1", "1"),)], locals_=(), weak=[("1", shared)])

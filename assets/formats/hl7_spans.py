@@ -1,0 +1,144 @@
+"""Where fields and components of HL7 v2 messages with the standard separators begin and end, for all segments of a name at once.
+
+Belongs here: positions of separators in a chunk. Does not belong here: texts, which segment a row reads (`hl7_columnar`).
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+import numpy as np
+
+from assets.formats.hl7_arrays import Numbers, places_of
+from assets.formats.hl7_stream import Records, code_of
+
+_FAR = 2**31 - 1
+_PADDING = np.full(256, _FAR, np.int64)
+"""Behind the last separator: as far as any component that is asked for."""
+
+
+_SEPARATES = np.zeros(256, bool)
+_SEPARATES[list(b"|^~&\r")] = True
+_DIVIDES = np.zeros(256, bool)
+_DIVIDES[list(b"^~&")] = True
+_SHORT = 3
+
+
+class Spans:
+    """Positions in one chunk.
+
+    Every method returns (starts, ends) or takes them: int64, one entry a segment of the name, in order of lines; a span that ends where it
+    begins is empty.
+    """
+
+    def __init__(self, records: Records, inside: Numbers) -> None:
+        """Take the lines of a chunk, and which of them belong to a message."""
+        self._records, self._inside = records, inside
+        self._lines: dict[str, Numbers] = {}
+        self._pipes = np.concatenate([records.pipes, _PADDING])
+        self._first = np.searchsorted(records.pipes, records.starts)
+        self._edges: dict[tuple[str, int | None], Numbers] = {}
+        self._marks: dict[tuple[str, int], Numbers] = {}
+        self._places: dict[int, tuple[Numbers, Numbers]] = {}
+        self._last_field: tuple[str, int, Numbers, Numbers] = ("", 0, _PADDING, _PADDING)
+        self._at_caret: Numbers | None = None
+
+    def lines_of(self, name: str) -> Numbers:
+        """Lines of all segments of a name, ascending."""
+        if name not in self._lines:
+            self._lines[name] = np.flatnonzero((self._records.codes == code_of(name)) & self._inside)
+        return self._lines[name]
+
+    def has_escapes(self, name: str) -> bool:
+        """Does any segment of this name hold the escape character?"""
+        return len(self._marks_of(name, ord("\\"))) > 1
+
+    def field(self, name: str, field: int) -> tuple[Numbers, Numbers]:
+        """Spans of a field in all segments of a name; kept, as several components of a field are asked for one after the other."""
+        if self._last_field[:2] != (name, field):
+            place = field - 1 if name == "MSH" else field
+            ends = self._edge(name, None)
+            starts = np.minimum(self._edge(name, place - 1) + 1, ends)
+            self._last_field = (name, field, starts, self._edge(name, place))
+            self._at_caret = None
+        return self._last_field[2], self._last_field[3]
+
+    def _edge(self, name: str, place: int | None) -> Numbers:
+        """Where separator number `place` stands in each segment of a name, or the segment's end where it has fewer (None: its end)."""
+        if (name, place) not in self._edges:
+            lines = self.lines_of(name)
+            if place is None:
+                self._edges[name, None] = self._records.ends[lines]
+            else:
+                self._edges[name, place] = np.minimum(self._pipes[self._first[lines] + place], self._edge(name, None))
+        return self._edges[name, place]
+
+    def component(self, name: str, component: int, starts: Numbers, ends: Numbers) -> tuple[Numbers, Numbers]:
+        """Narrow spans of a field to the first repetition, one component of it, and the first subcomponent of that."""
+        if self._is_plain(starts, ends):
+            return (starts, ends) if component == 1 else (ends, ends)
+        carets, tildes, ampersands = (self._marks_of(name, mark) for mark in b"^~&")
+        if self._at_caret is None:
+            self._at_caret = np.searchsorted(carets, starts)
+        at, opening = self._at_caret, starts
+        if len(tildes) > 1:
+            ends = np.minimum(tildes[np.searchsorted(tildes, opening)], ends)
+        if component > 1:
+            starts = np.minimum(carets[at + (component - 2)] + 1, ends)
+        ends = np.minimum(carets[at + (component - 1)], ends)
+        if len(ampersands) > 1:
+            ends = np.minimum(ampersands[np.searchsorted(ampersands, starts)], ends)
+        return starts, ends
+
+    def _is_plain(self, starts: Numbers, ends: Numbers) -> bool:
+        """Is a column of short fields, such as a status, free of separators? Looking is cheaper than searching."""
+        lengths = ends - starts
+        if not len(lengths) or (width := int(lengths.max())) > _SHORT:
+            return False
+        return not any((_DIVIDES[self._records.letters[starts + place]] & (lengths > place)).any() for place in range(width))
+
+    def _marks_of(self, name: str, mark: int) -> Numbers:
+        """Places of a separator within the segments of a name, then one or more far behind everything."""
+        if (name, mark) not in self._marks:
+            places, codes = self._all_marks(mark)
+            padding = _PADDING if mark == ord("^") else _PADDING[:1]
+            self._marks[name, mark] = np.concatenate([places[codes == code_of(name)], padding])
+        return self._marks[name, mark]
+
+    def _all_marks(self, mark: int) -> tuple[Numbers, Numbers]:
+        """Places of a separator, and in which segment each stands."""
+        if mark not in self._places:
+            records = self._records
+            places = places_of(records.letters == mark)
+            if len(places) < len(records.starts):
+                codes = records.codes[np.searchsorted(records.starts, places, side="right") - 1]
+            else:
+                codes = np.repeat(records.codes, np.diff(np.append(np.searchsorted(places, records.starts), len(places))))
+            self._places[mark] = places, codes
+        return self._places[mark]
+
+    @cached_property
+    def loose(self) -> frozenset[int]:
+        """Segments in which a blank or a quote stands beside a separator: only their values are trimmed, most chunks have few."""
+        letters = self._records.letters
+        places = places_of((letters == 32) | (letters == 34))
+        edge = _SEPARATES[letters[np.maximum(places - 1, 0)]] | _SEPARATES[letters[np.minimum(places + 1, len(letters) - 1)]]
+        lines = np.searchsorted(self._records.starts, places[edge], side="right") - 1
+        return frozenset(np.unique(self._records.codes[lines]).tolist())
+
+    def trim(self, starts: Numbers, ends: Numbers) -> tuple[Numbers, Numbers]:
+        """Blanks around a value are not part of it; two quotes alone delete a value, which leaves none."""
+        letters = self._records.letters
+        blank = letters[starts] == 32  # behind an empty span stands a separator, so it is never blank
+        while blank.any():
+            starts = starts + (blank & (starts < ends))
+            blank = (letters[starts] == 32) & (starts < ends)
+        blank = (letters[ends - 1] == 32) & (starts < ends)
+        while blank.any():
+            ends = ends - blank
+            blank = (letters[ends - 1] == 32) & (starts < ends)
+        quoted = letters[starts] == 34
+        if quoted.any():
+            deleted = quoted & (ends - starts == 2) & (letters[starts + 1] == 34)
+            ends = np.where(deleted, starts, ends)
+        return starts, ends
