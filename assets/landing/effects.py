@@ -97,9 +97,8 @@ class _Search:
             return
         if entity.name == TOMBSTONE:
             self._look_at_tombstones(table)
-        elif not entity.person_level:
-            if self._is_pointed_at(entity):
-                self._look_at_places(entity, table)
+        elif not entity.person_level and self._is_pointed_at(entity):
+            self._look_at_places(entity, table)
 
     def follow(self) -> None:
         """Everybody whose rows point to a changed place, directly or over others."""

@@ -156,6 +156,12 @@ def test_missing_column_names_what_is_missing_and_what_is_there(workspace: Works
     assert _balanced(outcome)
 
 
+def test_record_that_returns_to_an_older_state_is_a_new_version(workspace: Workspace, deliver: Deliver) -> None:
+    files = {"all.ndjson": GOOD + GOOD.replace("1970", "1971") + GOOD}
+    outcome = _land(workspace, deliver(workspace.root, "h02", "fhir_r4", "d1", files))
+    assert (outcome.delivered, outcome.landed, outcome.duplicate) == (3, 3, 0)
+
+
 def test_record_said_twice_is_counted_as_duplicate(workspace: Workspace, deliver: Deliver) -> None:
     outcome = _land(workspace, deliver(workspace.root, "h02", "fhir_r4", "d1", {"Patient.ndjson": GOOD + GOOD}))
     assert (outcome.delivered, outcome.landed, outcome.duplicate) == (2, 1, 1)
