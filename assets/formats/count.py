@@ -11,6 +11,7 @@ What a record is (the parsers keep to the same text, with other code):
 * Delimited. A line is a record; empty lines are not, the first is the header. A quoted field (its quote opens at the start of a field and
   closes before a delimiter or a line end) may hold line breaks as long as the record keeps to the limit; where it does not close so, the
   line that opened it is a record by itself, and so is a line over the limit.
+* CDA (C-CDA documents). The document is a record, and so is each element named `entry`, in whatever namespace, which is how a section holds its data.
 * Parquet. The row count of the footer.
 * Unknown. The file is one record.
 """
@@ -74,7 +75,7 @@ def count_records(
 
     Args:
         path: The file.
-        kind: Wire format: `fhir`, `delimited`, `parquet`; anything else is one record.
+        kind: Wire format: `ccda`, `fhir`, `delimited`, `parquet`; anything else is one record.
         compression: `gzip` or None.
         encoding: Of delimited text. Only UTF-16 and UTF-32 matter: all others keep line feed, delimiter and quote single bytes.
         delimiter: Of delimited text.
@@ -89,7 +90,7 @@ def count_records(
 
         rows, note = footer_rows(path)
         return RecordCount(rows, not note, note)
-    if kind not in ("fhir", "delimited"):
+    if kind not in ("ccda", "fhir", "delimited"):
         return RecordCount(1, False, f"format {kind} is not counted: one record")
     counter = _counter(kind, delimiter, quote, record_bytes)
     note = ""
@@ -109,6 +110,10 @@ def _counter(kind: str, delimiter: str, quote: str, record_bytes: int) -> Counte
         from assets.formats.count_json import FhirCounter
 
         return FhirCounter(record_bytes)
+    if kind == "ccda":
+        from assets.formats.count_xml import EntryCounter
+
+        return EntryCounter()
     from assets.formats.count_text import RowCounter
 
     return RowCounter(delimiter.encode(), quote.encode(), record_bytes)

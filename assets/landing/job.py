@@ -67,7 +67,7 @@ def file_jobs(manifest: Manifest, folder: Path, feed: Feed) -> list[FileJob]:
 
 
 def _entity(table: str, feed: Feed) -> str | None:
-    if feed.kind.family == "fhir":
+    if feed.kind.named_by_record:
         return None
     stems = {stem.lower(): entity for stem, entity in feed.files.items()}
     return stems.get(table.lower(), "other" if table in feed.kind.other_tables else table)
@@ -90,6 +90,7 @@ def build_job(wire: str, files: list[FileJob], feed: Feed, spool: Path) -> dict[
             "columns": {entity: dict(columns) for entity, columns in feed.columns.items()},
             "null_values": list(feed.null_values),
             "tables_other": sorted(feed.kind.other_tables),
+            "assigning_authority": feed.assigning_authority,
         },
         "limits": LIMITS,
     }

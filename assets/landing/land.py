@@ -148,7 +148,7 @@ class _Delivery:
         """Run a child for each wire format of the delivery; collect rejected records. Returns a refusal, if any."""
         by_format: dict[str, list[FileJob]] = {}
         for file in self._files:
-            needs_entity = self._feed.kind.family != "fhir"
+            needs_entity = not self._feed.kind.named_by_record
             if file.format is None or (needs_entity and file.entity is None):
                 self._quarantine_file(file, "unknown_file", "file name or ending stands for no table of this feed")
             else:
@@ -179,8 +179,8 @@ class _Delivery:
     def _balance(self, counted: Mapping[int, int]) -> None:
         """Compare the parser with the independent counter; a file on which they differ is quarantined whole."""
         parsed: Counter[int] = Counter(q.file_index for q in self._quarantine if q.row_number is not None and q.file_index is not None)
-        for _, paths in self._spooled():
-            for batch in read_spool(*paths):
+        for entity, paths in self._spooled():
+            for batch in read_spool(*paths) if self._is_counted(entity) else ():
                 values, counts = np.unique(batch["_file"].to_numpy(), return_counts=True)
                 parsed.update(dict(zip(values.tolist(), counts.tolist(), strict=True)))
         for file in self._files:
@@ -199,6 +199,10 @@ class _Delivery:
             paths = tuple(p for p in (folder / f"{name}.arrow" for folder in folders) if p.exists())
             if paths:
                 yield entity, paths
+
+    def _is_counted(self, entity: Entity) -> bool:
+        """Is a row of this table a delivered record? Where a record fills several tables, only rows of one are."""
+        return self._feed.kind.record_entity in (None, entity.name)
 
     def _resolve(self) -> Resolution:
         merged = Resolution()
@@ -242,8 +246,9 @@ class _Delivery:
             version = self._append(entity, batches)
             rows[entity.name] = written.rows
             versions[entity.name] = version
-            self._landed_by_file.update(written.by_file)
-            duplicates.update(written.dropped_by_file)
+            if self._is_counted(entity):
+                self._landed_by_file.update(written.by_file)
+                duplicates.update(written.dropped_by_file)
             buckets |= written.buckets
         self._write_people(resolution)
         return rows, versions, duplicates, buckets - {NOBODY}

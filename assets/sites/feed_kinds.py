@@ -25,12 +25,17 @@ class FeedKind:
         formats: File ending -> wire format (`assets/formats`).
         family: Contract and rules file.
         other_tables: Tables the standard knows and no contract does; they land in the entity `other`.
+        named_by_record: Each record says which table it belongs to; the names of files say nothing.
+        record_entity: Where one delivered record gives rows in several tables, the one table with a row for each record: records are counted
+            there. None: each row is a delivered record.
     """
 
     name: str
     formats: Mapping[str, str]
     family: str
     other_tables: frozenset[str] = field(default_factory=frozenset)
+    named_by_record: bool = False
+    record_entity: str | None = None
 
 
 _CSV = {".csv": "delimited", ".txt": "delimited", ".tsv": "delimited"}
@@ -38,12 +43,13 @@ _CSV = {".csv": "delimited", ".txt": "delimited", ".tsv": "delimited"}
 FEED_KINDS: Mapping[str, FeedKind] = {
     kind.name: kind
     for kind in (
-        FeedKind("fhir_r4", {".ndjson": "fhir", ".json": "fhir"}, "fhir"),
+        FeedKind("fhir_r4", {".ndjson": "fhir", ".json": "fhir"}, "fhir", named_by_record=True),
         FeedKind("synthea_csv", _CSV, "synthea_csv"),
         FeedKind("omop", {**_CSV, ".parquet": "parquet"}, "omop", frozenset(_OMOP_TABLES.split())),
         FeedKind("emr_csv", _CSV, "emr_csv"),
         FeedKind("consent", _CSV, "consent"),
         FeedKind("claims_nhis", _CSV, "claims_nhis"),
         FeedKind("claims_hira", _CSV, "claims_hira"),
+        FeedKind("ccda", dict.fromkeys((".xml", ".ccda", ".cda"), "ccda"), "ccda", named_by_record=True, record_entity="document_part"),
     )
 }

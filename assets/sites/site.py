@@ -48,6 +48,7 @@ class Feed:
         files: File stem -> entity, where the site names files its own way.
         columns: Entity -> our field -> the site's header.
         null_values: Texts that mean "no value".
+        assigning_authority: HL7 v2: namespace of the site's own patient numbers; numbers of other authorities are kept apart.
     """
 
     kind: FeedKind
@@ -58,6 +59,7 @@ class Feed:
     files: Mapping[str, str]
     columns: Mapping[str, Mapping[str, str]]
     null_values: tuple[str, ...]
+    assigning_authority: str = ""
 
 
 @dataclass(frozen=True)
@@ -129,7 +131,7 @@ class _Reader:
             self._complain(f"feeds.{name}", "is no known feed", self._near(name, FEED_KINDS))
         kind = FEED_KINDS[name]
         where = f"feeds.{name}"
-        self._only(body, {"encoding", "delimiter", "quote", "time_zone", "files", "columns", "null_values"}, where)
+        self._only(body, {"encoding", "delimiter", "quote", "time_zone", "files", "columns", "null_values", "assigning_authority"}, where)
         encoding = str(body.get("encoding", "utf-8"))
         try:
             codecs.lookup(encoding)
@@ -150,6 +152,7 @@ class _Reader:
         return Feed(
             kind, encoding, str(body.get("delimiter", ",")), str(body.get("quote", '"')), zone, dict(body.get("files", {})),
             {e: dict(c) for e, c in body.get("columns", {}).items()}, tuple(body.get("null_values", ("",))),
+            str(body.get("assigning_authority", "")),
         )  # fmt: skip
 
     def _codes(self) -> dict[str, dict[str, CodeTarget]]:

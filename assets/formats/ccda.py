@@ -1,0 +1,204 @@
+"""C-CDA documents (HL7 CDA R2, XML) -> spool rows and rejected records. A record is a document or an entry of it.
+
+Belongs here: the way of a file through the parts. Does not belong here: bytes to XML (`ccda_xml`), templates and keys (`ccda_model`), values (`ccda_values`),
+counting (`count_xml`).
+
+An entry lands whole or not at all: a bad date in one of its statements refuses it with that path as the rule, and the rest of the document lands.
+A document without a patient, or whose XML does not hold, is refused as a file.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pyarrow as pa
+from lxml import etree
+
+from assets.formats.ccda_model import (
+    JOIN,
+    NAMES,
+    Context,
+    Part,
+    Statement,
+    document_key,
+    parts_of,
+    patient_number,
+    section_code,
+    statement_keys,
+    statements_of,
+    template_of,
+)
+from assets.formats.ccda_paths import V3, Element, compile_paths, first_element, first_text
+from assets.formats.ccda_values import Flaw, read_codings, read_measure, read_part, read_text
+from assets.formats.ccda_xml import read_tree
+from assets.formats.faults import Faults
+from assets.formats.job import Column, EntityPlan, Job, SourceFile
+from assets.formats.reasons import FileRefused, Reason
+from assets.formats.spool import Rejection, Spool
+from assets.formats.stream import BLOCK_BYTES, Read, open_source
+
+PART = "document_part"
+PATIENT = "patient"
+_ENCOUNTER = V3 + "encounter"
+_MISSING = {"person": Reason.MISSING_PERSON, "record": Reason.MISSING_KEY}
+
+Value = Callable[[Element, Element, Context], Any]
+Row = list[Any]
+
+
+class CcdaReader:
+    """Reads C-CDA documents into the spool of one job. A crash costs the document alone: no progress is told within it."""
+
+    def __init__(self, job: Job, spool: Spool) -> None:
+        """Compile the paths of every table."""
+        self._job, self._spool, self._faults = job, spool, Faults(job)
+        zone = ZoneInfo(job.time_zone)
+        self._makers = {name: _RowMaker(plan, zone) for name, plan in job.entities.items()}
+        self._authority = str(job.options.get("assigning_authority") or "")
+
+    def read(self, file: SourceFile) -> None:
+        """Read one document.
+
+        Raises:
+            FileRefused: Nothing of it can be used.
+        """
+        with open_source(file, self._job.limits) as read:
+            data = _whole(read, self._job.limits.record_bytes)
+        self._faults.trip(data)
+        root = read_tree(data, depth=self._job.limits.depth)
+        if root.tag != V3 + "ClinicalDocument":
+            name = etree.QName(root).localname
+            raise FileRefused(
+                Reason.NOT_A_CLINICAL_DOCUMENT, "another namespace than urn:hl7-org:v3" if name == "ClinicalDocument" else "a fragment or another kind of XML"
+            )
+        _Document(root, hashlib.sha256(data).hexdigest(), self._authority).land(self._makers, file, self._spool)
+
+
+def _whole(read: Read, limit: int) -> bytes:
+    """The bytes of a document.
+
+    Raises:
+        FileRefused: There are more than a record may have.
+    """
+    blocks, size = [], 0
+    while block := read(BLOCK_BYTES):
+        blocks.append(block)
+        size += len(block)
+        if size > limit:
+            raise FileRefused(Reason.RECORD_TOO_LARGE, f"more than {limit} bytes")
+    return b"".join(blocks)
+
+
+class _RowMaker:
+    """Makes the rows of one table."""
+
+    def __init__(self, plan: EntityPlan, zone: ZoneInfo) -> None:
+        self._columns = [(c, _reader_of(c, zone)) for c in plan.columns]
+        self._identity = [_named_or_path(path) for path in plan.identity.values()]
+
+    def row(self, node: Element, root: Element, context: Context) -> Row:
+        """Values of all columns of the spool but the place.
+
+        Raises:
+            Flaw: A value breaks the contract; `rule` is its path.
+        """
+        found = []
+        for column, read in self._columns:
+            try:
+                value = read(node, root, context)
+            except Flaw as flaw:
+                raise Flaw(flaw.reason, column.path) from None
+            if value is None and column.required:
+                raise Flaw(_MISSING.get(column.verb, Reason.MISSING_VALUE), column.path)
+            found.append(value)
+        return found + [read(node, root, context) for read in self._identity]
+
+
+def _named_or_path(path: str) -> Value:
+    if path in NAMES:
+        return lambda node, root, context: getattr(context, path)
+    paths = compile_paths(path)
+    return lambda node, root, context: first_text(paths, node, root)
+
+
+def _reader_of(column: Column, zone: ZoneInfo) -> Value:
+    """How a column's value is read, by the verb of its rule."""
+    verb, kind = column.verb, column.type
+    if column.path in NAMES or verb in ("person", "record"):
+        return _named_or_path(column.path)
+    paths = compile_paths(column.path)
+    if verb == "codings":
+        return lambda node, root, _: None if (e := first_element(paths, node, root)) is None else read_codings(e)
+    if verb in ("number", "comparator"):
+        place = 0 if verb == "number" else 1
+        return lambda node, root, _: None if (e := first_element(paths, node, root)) is None else read_measure(e)[place]
+    if verb in ("year", "month", "day"):
+        return lambda node, root, _: None if (t := first_text(paths, node, root)) is None else read_part(t, verb)
+    if verb != "keep":
+        raise ValueError(f"the verb {verb!r} has no meaning in a CDA document")
+    is_place = any(path.attribute is None for path in paths)
+    return lambda node, root, _: None if (t := first_text(paths, node, root)) is None else read_text(t, kind, zone, is_place=is_place)
+
+
+class _Document:
+    """One document on its way into the spool."""
+
+    def __init__(self, root: Element, digest: str, authority: str) -> None:
+        self._root = root
+        self._context = Context(patient_number(root, authority), document_key(root, digest), digest)
+        self._parts = parts_of(root)
+        self._statements = list(statements_of(root, self._parts))
+        self._keys = statement_keys(root, self._context.patient_number, self._statements)
+
+    def land(self, makers: dict[str, _RowMaker], file: SourceFile, spool: Spool) -> None:
+        """Write the rows of parts that hold, and the reasons of those that do not."""
+        rows: dict[str, list[tuple[Row, int]]] = {}
+        flaws: list[Rejection] = []
+        by_part: dict[int, list[Statement]] = {}
+        for statement in self._statements:
+            by_part.setdefault(statement.part, []).append(statement)
+        for part in self._parts:
+            try:
+                found = self._part(makers, part, by_part.get(part.number, []))
+            except Flaw as flaw:
+                flaws.append(Rejection(part.number, flaw.reason, flaw.rule, flaw.reason.sentence))
+                continue
+            for entity, row in found:
+                rows.setdefault(entity, []).append((row, part.number))
+        for entity, made in rows.items():
+            spool.write(entity, file.index, _batch(made, file.index, spool.schema(entity)))
+        spool.reject(file.index, flaws)
+
+    def _part(self, makers: dict[str, _RowMaker], part: Part, statements: list[Statement]) -> list[tuple[str, Row]]:
+        found = [(s.entity, makers[s.entity].row(s.element, self._root, self._about(s))) for s in statements if s.entity in makers]
+        is_document = part.number == 1
+        if is_document and PATIENT in makers:
+            found.append((PATIENT, makers[PATIENT].row(self._root, self._root, self._context)))
+        context = replace(
+            self._context,
+            part_key=f"{self._context.document_key}{JOIN}{part.number}",
+            part_kind="document" if is_document else "entry",
+            section_code=None if is_document else section_code(part.element, self._root),
+            template_code=None if is_document else next((s.template for s in statements), None) or template_of(part.element),
+            statement_count=len(found),
+        )
+        found.append((PART, makers[PART].row(part.element, self._root, context)))
+        return found
+
+    def _about(self, statement: Statement) -> Context:
+        around = next(statement.element.iterancestors(_ENCOUNTER), None)
+        return replace(
+            self._context,
+            statement_key=self._keys[statement.element],
+            encounter_key=None if around is None else self._keys.get(around),
+            category_code=statement.category,
+        )
+
+
+def _batch(made: list[tuple[Row, int]], file: int, schema: pa.Schema) -> pa.RecordBatch:
+    columns = [*zip(*(row for row, _ in made), strict=True), [file] * len(made), [number for _, number in made]]
+    return pa.RecordBatch.from_arrays([pa.array(values, f.type) for values, f in zip(columns, schema, strict=True)], schema=schema)

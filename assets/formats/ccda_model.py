@@ -1,0 +1,215 @@
+"""Which part of a C-CDA document goes to which table, and the names of values that no single path holds.
+
+Belongs here: templates, the patient's number, keys of statements, parts. Does not belong here: columns (`assets/privacy/rules/ccda.toml`), reading
+values (`ccda_values`).
+Source: HL7 Implementation Guide for CDA R2: Consolidated CDA Templates, R1.1 (2012) and R2.1 (2015), entry templates. A template keeps its root from
+release to release, and only its extension changes, so roots alone decide.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+
+from assets.formats.ccda_paths import V3, Element, Path, compile_paths, first_element, first_text
+from assets.formats.reasons import FileRefused, Reason
+
+JOIN = "\x1f"
+_ROOT = "2.16.840.1.113883.10.20.22.4."
+
+TEMPLATES: dict[str, tuple[str, str | None]] = {
+    _ROOT + "4": ("problem", None),
+    _ROOT + "16": ("medication", None),
+    _ROOT + "52": ("immunization", None),
+    _ROOT + "12": ("procedure", None),  # Procedure Activity Act
+    _ROOT + "13": ("procedure", None),  # Procedure Activity Observation
+    _ROOT + "14": ("procedure", None),  # Procedure Activity Procedure
+    _ROOT + "49": ("encounter", None),
+    _ROOT + "7": ("allergy", None),
+    _ROOT + "90": ("allergy", None),  # Substance or Device Allergy
+    _ROOT + "2": ("observation", "laboratory"),
+    _ROOT + "27": ("observation", "vital-signs"),
+    _ROOT + "38": ("observation", "social-history"),
+    _ROOT + "78": ("observation", "social-history"),  # smoking status
+    "2.16.840.1.113883.10.22.4.78": ("observation", "social-history"),  # as R1.1 printed it
+    _ROOT + "85": ("observation", "social-history"),  # tobacco use
+    _ROOT + "511": ("observation", "social-history"),  # smoking status since 2024
+}
+"""Root of a template -> table and category."""
+
+_STATEMENTS = tuple(V3 + name for name in ("act", "encounter", "observation", "procedure", "substanceAdministration"))
+_NATIONAL = frozenset({"2.16.840.1.113883.4.1", "1.2.410.100110.40.1.1"})
+"""Numbers of a state (US social security, Korean resident registration): the patient's number only where there is no other."""
+
+_TARGETS = compile_paths("/recordTarget")
+_PATIENT_IDS = compile_paths("/recordTarget/patientRole/id")
+_DOCUMENT_ID = compile_paths("/id")
+_HEADER_ENCOUNTER = compile_paths("/componentOf/encompassingEncounter")
+_IDS = compile_paths("id")
+_SECTION_CODE = compile_paths("^section/code@code")
+_START = compile_paths("effectiveTime/low@value|effectiveTime@value")
+_SAID = tuple(
+    compile_paths(path)
+    for path in (
+        "code@code", "value@code|value@value|value/low@value|value/high@value", "consumable/manufacturedProduct/manufacturedMaterial/code@code",
+        "participant/participantRole/playingEntity/code@code", "effectiveTime/low@value|effectiveTime@value|^organizer/effectiveTime@value",
+    )
+)  # fmt: skip
+"""What tells two statements apart that share an id, or have none."""
+
+
+@dataclass
+class Context:
+    """Named values of one row. A rule's path that is one of these names takes its value from here."""
+
+    patient_number: str
+    document_key: str
+    content_digest: str
+    part_key: str = ""
+    part_kind: str = ""
+    section_code: str | None = None
+    template_code: str | None = None
+    statement_count: int = 0
+    statement_key: str | None = None
+    encounter_key: str | None = None
+    category_code: str | None = None
+
+
+NAMES = frozenset(f.name for f in fields(Context))
+
+
+@dataclass
+class Statement:
+    """One clinical statement that a table holds.
+
+    Attributes:
+        part: Number of the record it belongs to.
+        element: Its element.
+        entity: Its table.
+        category: Its `category_code`.
+        template: Root of the template that says so.
+    """
+
+    part: int
+    element: Element
+    entity: str
+    category: str | None
+    template: str
+
+
+@dataclass(frozen=True)
+class Part:
+    """One delivered record: number from 1, and its element (the root, or an `entry`)."""
+
+    number: int
+    element: Element
+
+
+def patient_number(root: Element, own_authority: str) -> str:
+    """The number by which the vault knows the patient: the site's own if it names its authority, else the first that is no state's.
+
+    Raises:
+        FileRefused: `missing_person`: nobody, or several people.
+    """
+    if len(list(_TARGETS[0].elements(root, root))) > 1:
+        raise FileRefused(Reason.MISSING_PERSON, "the document is about several patients, and its entries do not say which", rule="recordTarget")
+    ids = [pair for e in _PATIENT_IDS[0].elements(root, root) if (pair := _identifier(e))]
+    own = [extension for place, extension in ids if own_authority and place == own_authority and extension]
+    if own:
+        return own[0]
+    ranked = sorted(ids, key=lambda pair: (pair[0] in _NATIONAL, not pair[1]))
+    if not ranked:
+        raise FileRefused(Reason.MISSING_PERSON, "recordTarget/patientRole/id has no value", rule="recordTarget/patientRole/id")
+    return "|".join(ranked[0])
+
+
+def document_key(root: Element, digest: str) -> str:
+    """The document's own number; where it has none, its bytes."""
+    return _first_identifier(root, root, _DOCUMENT_ID) or digest
+
+
+def parts_of(root: Element) -> list[Part]:
+    """Records of a document, in its order; `entry` by local name, as the independent counter cannot know namespaces."""
+    return [Part(1, root), *(Part(n, e) for n, e in enumerate(root.iter("{*}entry"), 2))]
+
+
+def section_code(entry: Element, root: Element) -> str | None:
+    """Code of the section around an entry."""
+    return first_text(_SECTION_CODE, entry, root)
+
+
+def template_of(entry: Element) -> str | None:
+    """First template of the statement in an entry."""
+    for child in entry.iterchildren(*_STATEMENTS, V3 + "organizer", V3 + "supply", V3 + "observationMedia", V3 + "regionOfInterest"):
+        for template in child.iterchildren(V3 + "templateId"):
+            return template.get("root")
+    return None
+
+
+def statements_of(root: Element, parts: list[Part]) -> Iterator[Statement]:
+    """Every statement about the patient that a table holds, part by part.
+
+    Left out: statements with a nullFlavor (they state nothing), and those about somebody else (`subject`, as in family history).
+    """
+    header = first_element(_HEADER_ENCOUNTER, root, root)
+    if header is not None:
+        yield Statement(1, header, "encounter", None, "")
+    others = next(root.iter(V3 + "subject"), None) is not None
+    for part in parts[1:]:
+        if next(part.element.iterancestors("{*}entry"), None) is not None:
+            continue  # the entry around it was asked for all below it
+        for element in part.element.iter(*_STATEMENTS):
+            kind = _kind(element)
+            if kind is None or "nullFlavor" in element.attrib or (others and _is_about_another(element)):
+                continue
+            yield Statement(part.number, element, *kind)
+
+
+def _kind(element: Element) -> tuple[str, str | None, str] | None:
+    for template in element.iterchildren(V3 + "templateId"):
+        root = template.get("root") or ""
+        if root in TEMPLATES:
+            return (*TEMPLATES[root], root)
+    return None
+
+
+def _is_about_another(element: Element) -> bool:
+    return any(e.find(V3 + "subject") is not None for e in (element, *element.iterancestors()))
+
+
+def statement_keys(root: Element, patient: str, statements: list[Statement]) -> dict[Element, str]:
+    """Key of each statement: patient and id.
+
+    An id that different statements of the document share is none, and neither is a missing one: then what is said tells them apart. Ids alone would let
+    the vital signs of one copied template replace each other.
+    """
+    said = {s.element: _said(s, root) for s in statements}
+    ids = {s.element: _first_identifier(s.element, root, _IDS) for s in statements}
+    meanings: dict[tuple[str, str | None], set[str]] = {}
+    for statement in statements:
+        meanings.setdefault((statement.entity, ids[statement.element]), set()).add(said[statement.element])
+    keys = {}
+    for statement in statements:
+        own = ids[statement.element]
+        shared = own is None or len(meanings[statement.entity, own]) > 1
+        keys[statement.element] = JOIN.join((patient, own or "", said[statement.element]) if shared else (patient, str(own)))
+    return keys
+
+
+def _said(statement: Statement, root: Element) -> str:
+    if statement.entity == "encounter":  # header and body write the same visit with other codes and times
+        return (first_text(_START, statement.element, root) or "")[:8]
+    return "|".join(first_text(path, statement.element, root) or "" for path in _SAID)
+
+
+def _first_identifier(node: Element, root: Element, paths: tuple[Path, ...]) -> str | None:
+    pairs = (_identifier(e) for path in paths for e in path.elements(node, root))
+    return next(("|".join(pair) for pair in pairs if pair), None)
+
+
+def _identifier(element: Element) -> tuple[str, str] | None:
+    """Root and extension of an instance identifier (II); an OID without extension names a system, a UUID an object."""
+    root, extension = (element.get("root") or "").strip(), (element.get("extension") or "").strip()
+    if "nullFlavor" in element.attrib or not root:
+        return None
+    return root, extension

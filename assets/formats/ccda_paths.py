@@ -1,0 +1,117 @@
+"""Paths of the allow-list `assets/privacy/rules/ccda.toml`: where in a CDA document a value stands.
+
+Belongs here: the small language of paths, and walking it. Does not belong here: what a value is worth (`ccda_values`), which path a column has
+(the rules).
+
+    effectiveTime/low@value      attribute of an element below the statement; without @ the text of an element, or the element itself
+    /recordTarget/patientRole    from the root of the document
+    ^act/author/time@value       from the nearest enclosing `act`
+    id[@root=1.2.3]@extension    only elements whose attribute has this value
+    A|B                          the first that has a value
+Names are of the namespace urn:hl7-org:v3 unless they say `sdtc:`, attributes of none unless they say `xsi:`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+
+from lxml import etree
+
+V3 = "{urn:hl7-org:v3}"
+_NAMESPACES = {"": V3, "sdtc:": "{urn:hl7-org:sdtc}"}
+XSI = "{http://www.w3.org/2001/XMLSchema-instance}"
+_STEP = re.compile(r"(\^?)(sdtc:)?([A-Za-z]+)(?:\[@((?:xsi:)?[A-Za-z]+)=([^\]]+)\])?")
+
+Element = etree._Element
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step down, or up (`climbs`) to the nearest enclosing element of that name."""
+
+    tag: str
+    climbs: bool
+    attribute: str | None
+    value: str | None
+
+    def follow(self, node: Element) -> Iterator[Element]:
+        """Elements that this step leads to, in document order."""
+        if self.climbs:
+            found = next(node.iterancestors(self.tag), None)
+            if found is not None:
+                yield found
+            return
+        for child in node.iterchildren(self.tag):
+            if self.attribute is None or child.get(self.attribute) == self.value:
+                yield child
+
+
+@dataclass(frozen=True)
+class Path:
+    """One way to a value."""
+
+    from_root: bool
+    steps: tuple[Step, ...]
+    attribute: str | None
+
+    def elements(self, node: Element, root: Element) -> Iterator[Element]:
+        """All elements it leads to."""
+        found: Iterator[Element] = iter((root if self.from_root else node,))
+        for step in self.steps:
+            found = _each(step, found)
+        return found
+
+    def texts(self, node: Element, root: Element) -> Iterator[str]:
+        """All values it leads to, stripped; an element with a nullFlavor has none, whatever else it says."""
+        for element in self.elements(node, root):
+            if "nullFlavor" in element.attrib and self.steps:
+                continue
+            text = element.get(self.attribute) if self.attribute else element.text
+            if text and (text := text.strip()):
+                yield text
+
+
+def _each(step: Step, nodes: Iterator[Element]) -> Iterator[Element]:
+    for node in nodes:
+        yield from step.follow(node)
+
+
+@cache
+def compile_paths(text: str) -> tuple[Path, ...]:
+    """Read the alternatives of a path.
+
+    Raises:
+        ValueError: It is no path; that is a defect of the rules file.
+    """
+    return tuple(_compile(part.strip()) for part in text.split("|"))
+
+
+def _compile(text: str) -> Path:
+    place, _, attribute = text.rpartition("@") if re.search(r"@[A-Za-z:]+$", text) else (text, "", "")
+    steps = [_step(part) for part in re.findall(r"[^/\[]+(?:\[[^\]]*\])?", place.removeprefix("/"))]
+    return Path(place.startswith("/"), tuple(steps), _attribute(attribute) if attribute else None)
+
+
+def _step(text: str) -> Step:
+    match = _STEP.fullmatch(text)
+    if match is None:
+        raise ValueError(f"{text!r} is no step of a CDA path")
+    climbs, prefix, name, attribute, value = match.groups()
+    return Step(_NAMESPACES[prefix or ""] + name, bool(climbs), _attribute(attribute) if attribute else None, value)
+
+
+def _attribute(name: str) -> str:
+    return XSI + name.removeprefix("xsi:") if name.startswith("xsi:") else name
+
+
+def first_text(paths: tuple[Path, ...], node: Element, root: Element) -> str | None:
+    """The first value of the alternatives."""
+    return next((text for path in paths for text in path.texts(node, root)), None)
+
+
+def first_element(paths: tuple[Path, ...], node: Element, root: Element) -> Element | None:
+    """The first element of the alternatives."""
+    return next((element for path in paths for element in path.elements(node, root)), None)
