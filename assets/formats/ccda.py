@@ -73,7 +73,8 @@ class CcdaReader:
         if root.tag != V3 + "ClinicalDocument":
             name = etree.QName(root).localname
             raise FileRefused(
-                Reason.NOT_A_CLINICAL_DOCUMENT, "another namespace than urn:hl7-org:v3" if name == "ClinicalDocument" else "a fragment or another kind of XML"
+                Reason.NOT_A_CLINICAL_DOCUMENT,
+                "another namespace than urn:hl7-org:v3" if name == "ClinicalDocument" else "a fragment or another kind of XML",
             )
         _Document(root, hashlib.sha256(data).hexdigest(), self._authority).land(self._makers, file, self._spool)
 
@@ -98,6 +99,7 @@ class _RowMaker:
 
     def __init__(self, plan: EntityPlan, zone: ZoneInfo) -> None:
         self._columns = [(c, _reader_of(c, zone)) for c in plan.columns]
+        self._key = [c.name for c in plan.columns].index("record_id")
         self._identity = [_named_or_path(path) for path in plan.identity.values()]
 
     def row(self, node: Element, root: Element, context: Context) -> Row:
@@ -116,6 +118,15 @@ class _RowMaker:
                 raise Flaw(_MISSING.get(column.verb, Reason.MISSING_VALUE), column.path)
             found.append(value)
         return found + [read(node, root, context) for read in self._identity]
+
+    def complete(self, made: list[tuple[Row, int]]) -> None:
+        """Fill what a statement leaves open from the same statement elsewhere in the document: the header knows when the visit of an entry ended."""
+        known: dict[Any, Row] = {}
+        for row, _ in made:
+            earlier = known.setdefault(row[self._key], row)
+            if earlier is not row:
+                row[:] = [e if v is None else v for v, e in zip(row, earlier, strict=True)]
+                known[row[self._key]] = row
 
 
 def _named_or_path(path: str) -> Value:
@@ -170,6 +181,7 @@ class _Document:
             for entity, row in found:
                 rows.setdefault(entity, []).append((row, part.number))
         for entity, made in rows.items():
+            makers[entity].complete(made)
             spool.write(entity, file.index, _batch(made, file.index, spool.schema(entity)))
         spool.reject(file.index, flaws)
 

@@ -111,8 +111,10 @@ def patient_number(root: Element, own_authority: str) -> str:
     Raises:
         FileRefused: `missing_person`: nobody, or several people.
     """
-    if len(list(_TARGETS[0].elements(root, root))) > 1:
-        raise FileRefused(Reason.MISSING_PERSON, "the document is about several patients, and its entries do not say which", rule="recordTarget")
+    if len(_TARGETS[0].elements(root, root)) > 1:
+        raise FileRefused(
+            Reason.MISSING_PERSON, "the document is about several patients, and its entries do not say which", rule="recordTarget"
+        )
     ids = [pair for e in _PATIENT_IDS[0].elements(root, root) if (pair := _identifier(e))]
     own = [extension for place, extension in ids if own_authority and place == own_authority and extension]
     if own:
@@ -160,7 +162,7 @@ def statements_of(root: Element, parts: list[Part]) -> Iterator[Statement]:
             continue  # the entry around it was asked for all below it
         for element in part.element.iter(*_STATEMENTS):
             kind = _kind(element)
-            if kind is None or "nullFlavor" in element.attrib or (others and _is_about_another(element)):
+            if kind is None or element.get("nullFlavor") is not None or (others and _is_about_another(element)):
                 continue
             yield Statement(part.number, element, *kind)
 
@@ -183,16 +185,16 @@ def statement_keys(root: Element, patient: str, statements: list[Statement]) -> 
     An id that different statements of the document share is none, and neither is a missing one: then what is said tells them apart. Ids alone would let
     the vital signs of one copied template replace each other.
     """
-    said = {s.element: _said(s, root) for s in statements}
     ids = {s.element: _first_identifier(s.element, root, _IDS) for s in statements}
-    meanings: dict[tuple[str, str | None], set[str]] = {}
+    same: dict[tuple[str, str | None], list[Statement]] = {}
     for statement in statements:
-        meanings.setdefault((statement.entity, ids[statement.element]), set()).add(said[statement.element])
+        same.setdefault((statement.entity, ids[statement.element]), []).append(statement)
     keys = {}
-    for statement in statements:
-        own = ids[statement.element]
-        shared = own is None or len(meanings[statement.entity, own]) > 1
-        keys[statement.element] = JOIN.join((patient, own or "", said[statement.element]) if shared else (patient, str(own)))
+    for (_, own), several in same.items():
+        said = [_said(s, root) for s in several] if own is None or len(several) > 1 else [""]
+        shared = own is None or len(set(said)) > 1
+        for statement, words in zip(several, said, strict=True):
+            keys[statement.element] = JOIN.join((patient, own or "", words) if shared else (patient, str(own)))
     return keys
 
 
@@ -210,6 +212,6 @@ def _first_identifier(node: Element, root: Element, paths: tuple[Path, ...]) -> 
 def _identifier(element: Element) -> tuple[str, str] | None:
     """Root and extension of an instance identifier (II); an OID without extension names a system, a UUID an object."""
     root, extension = (element.get("root") or "").strip(), (element.get("extension") or "").strip()
-    if "nullFlavor" in element.attrib or not root:
+    if element.get("nullFlavor") is not None or not root:
         return None
     return root, extension

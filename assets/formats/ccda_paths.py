@@ -14,7 +14,7 @@ Names are of the namespace urn:hl7-org:v3 unless they say `sdtc:`, attributes of
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 
@@ -37,16 +37,13 @@ class Step:
     attribute: str | None
     value: str | None
 
-    def follow(self, node: Element) -> Iterator[Element]:
+    def follow(self, node: Element) -> Iterable[Element]:
         """Elements that this step leads to, in document order."""
         if self.climbs:
             found = next(node.iterancestors(self.tag), None)
-            if found is not None:
-                yield found
-            return
-        for child in node.iterchildren(self.tag):
-            if self.attribute is None or child.get(self.attribute) == self.value:
-                yield child
+            return () if found is None else (found,)
+        children = node.iterchildren(self.tag)
+        return children if self.attribute is None else (c for c in children if c.get(self.attribute) == self.value)
 
 
 @dataclass(frozen=True)
@@ -57,26 +54,27 @@ class Path:
     steps: tuple[Step, ...]
     attribute: str | None
 
-    def elements(self, node: Element, root: Element) -> Iterator[Element]:
+    def elements(self, node: Element, root: Element) -> list[Element]:
         """All elements it leads to."""
-        found: Iterator[Element] = iter((root if self.from_root else node,))
+        found = [root if self.from_root else node]
         for step in self.steps:
-            found = _each(step, found)
+            found = [e for each in found for e in step.follow(each)]
         return found
 
-    def texts(self, node: Element, root: Element) -> Iterator[str]:
-        """All values it leads to, stripped; an element with a nullFlavor has none, whatever else it says."""
-        for element in self.elements(node, root):
-            if "nullFlavor" in element.attrib and self.steps:
-                continue
-            text = element.get(self.attribute) if self.attribute else element.text
-            if text and (text := text.strip()):
-                yield text
+    def text(self, node: Element, root: Element) -> str | None:
+        """The first value it leads to, stripped; an element with a nullFlavor has none, whatever else it says."""
+        return self._text(root if self.from_root else node, 0)
 
-
-def _each(step: Step, nodes: Iterator[Element]) -> Iterator[Element]:
-    for node in nodes:
-        yield from step.follow(node)
+    def _text(self, node: Element, at: int) -> str | None:
+        if at == len(self.steps):
+            if at and node.get("nullFlavor") is not None:
+                return None
+            text = node.get(self.attribute) if self.attribute else node.text
+            return text.strip() or None if text else None
+        for element in self.steps[at].follow(node):
+            if (text := self._text(element, at + 1)) is not None:
+                return text
+        return None
 
 
 @cache
@@ -109,7 +107,10 @@ def _attribute(name: str) -> str:
 
 def first_text(paths: tuple[Path, ...], node: Element, root: Element) -> str | None:
     """The first value of the alternatives."""
-    return next((text for path in paths for text in path.texts(node, root)), None)
+    for path in paths:
+        if (text := path.text(node, root)) is not None:
+            return text
+    return None
 
 
 def first_element(paths: tuple[Path, ...], node: Element, root: Element) -> Element | None:

@@ -14,19 +14,20 @@ from datetime import UTC, date, datetime, timedelta, timezone
 from typing import Any
 from zoneinfo import ZoneInfo
 
-
 from assets.formats.ccda_paths import V3, XSI, Element
 from assets.formats.dates import FIRST_YEAR, LAST_YEAR
 from assets.formats.reasons import Reason
 
 _TIME = re.compile(
     r"(\d{4})(?:(0[1-9]|1[0-2])(?:(0[1-9]|[12]\d|3[01])(?:([01]\d|2[0-3])(?:([0-5]\d)(?:([0-5]\d)(?:\.(\d{1,9}))?)?)?)?)?)?"
-    r"(?:([+-])(\d{2}):?(\d{2}))?"
+    r"(?:([+-])(\d{2}):?(\d{2}))?",
+    re.ASCII,
 )
-_NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,4})?")
+_NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,4})?", re.ASCII)
 _CODE = re.compile(r"[!-~]{1,64}")
 _OID = re.compile(r"[0-9]+(?:\.[0-9]+)+")
 _CODED_TYPES = frozenset({"CD", "CE", "CV", "CO", "CS", "PQR"})
+_NUMERIC_TYPES = frozenset({"PQ", "INT", "REAL", "MO", "IVL_PQ", "IVL_INT", "IVL_REAL", "IVL_MO"})
 _LONGEST_PLACE = 64
 """Letters of a state or country; more is no name of one."""
 
@@ -134,7 +135,7 @@ def read_codings(element: Element) -> list[Coding] | None:
 
 def _coding(element: Element) -> Coding | None:
     code = element.get("code")
-    if "nullFlavor" in element.attrib or not code or not (code := read_code(code.strip()) or ""):
+    if element.get("nullFlavor") is not None or not code or not (code := read_code(code.strip()) or ""):
         return None
     system = (element.get("codeSystem") or "").strip()
     return {"system": f"urn:oid:{system}" if _OID.fullmatch(system) else None, "code": code}
@@ -152,8 +153,7 @@ def read_measure(element: Element) -> tuple[float | None, str | None]:
     Raises:
         Flaw: Something stands where a number belongs.
     """
-    kind = value_type(element)
-    if kind in _CODED_TYPES or kind in ("ST", "ED", "TS", "BL", "II") or "nullFlavor" in element.attrib:
+    if value_type(element) not in _NUMERIC_TYPES or element.get("nullFlavor") is not None:
         return None, None
     if (text := element.get("value")) is not None:
         return read_number(text.strip()), None
@@ -165,7 +165,7 @@ def read_measure(element: Element) -> tuple[float | None, str | None]:
 
 def _bound(element: Element | None) -> tuple[float, bool] | None:
     """Number of a bound and whether it belongs to the interval (`inclusive`, true unless it says otherwise)."""
-    if element is None or "nullFlavor" in element.attrib or element.get("value") is None:
+    if element is None or element.get("nullFlavor") is not None or element.get("value") is None:
         return None
     return read_number(str(element.get("value")).strip()), element.get("inclusive") != "false"
 

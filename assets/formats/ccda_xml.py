@@ -95,7 +95,7 @@ def _doctype() -> FileRefused:
 
 def _refusal(error: etree.XMLSyntaxError, text: bytes) -> FileRefused:
     """The reason for what lxml complains about; its message is not passed on, as it may quote the document."""
-    if error.code == etree.ErrorTypes.ERR_RESOURCE_LIMIT:
+    if getattr(error, "code", None) == etree.ErrorTypes.ERR_RESOURCE_LIMIT:  # an attribute that the types of lxml leave out
         deep = (error.msg or "").startswith("Excessive depth")
         return FileRefused(Reason.TOO_DEEP if deep else Reason.RECORD_TOO_LARGE, "a limit of the XML library")
     try:

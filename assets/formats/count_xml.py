@@ -53,7 +53,7 @@ class EntryCounter:
             token = _TOKEN.search(data, at)
             if token is None:
                 tag = data.rfind(b"<", at)
-                self._carry = data[tag:] if 0 <= tag and len(data) - tag <= _LONGEST_TOKEN else b""
+                self._carry = data[tag:] if tag >= 0 and len(data) - tag <= _LONGEST_TOKEN else b""
                 return
             at = token.end()
             self._end = _ENDS.get(token[0], b"")
