@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import pytest
@@ -12,12 +15,11 @@ import pytest
 from assets.formats.ccda_model import NAMES, TEMPLATES
 from assets.formats.ccda_paths import compile_paths
 from assets.formats.ccda_values import Flaw, read_number, read_part
+from assets.formats.count import count_records
 from assets.formats.count_xml import EntryCounter
 from assets.formats.sandbox import run_child
-from assets.landing.job import FileJob, build_job
+from assets.landing.job import LIMITS
 from assets.privacy.scrub import load_rules
-from assets.sites.site import load_sites
-from tests.ccda_reading import read_ccda
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "formats" / "ccda"
 OPEN = b'<ClinicalDocument xmlns="urn:hl7-org:v3">'
@@ -31,6 +33,41 @@ SMALL = (
 
 def wrapped(inner: bytes) -> bytes:
     return OPEN + PERSON + inner + b"</ClinicalDocument>"
+
+
+@dataclass
+class Reading:
+    """Documents 0, 1, ... after they were read: rows by table, refused files, refused records, what the independent counter says."""
+
+    rows: dict[str, list[dict[str, Any]]]
+    refused: dict[int, str]
+    rejected: list[tuple[int, int, str, str]]
+    counted: list[int]
+
+    def accounted(self, file: int = 0) -> bool:
+        """Did each record become a row of `document_part` or a refusal, as many as were counted?"""
+        numbers = [r["_row_number"] for r in self.rows.get("document_part", []) if r["_file"] == file]
+        return sorted(numbers + [r[1] for r in self.rejected if r[0] == file]) == list(range(1, self.counted[file] + 1))
+
+
+ReadCcda = Callable[..., Reading]
+
+
+@pytest.fixture
+def read_ccda(read: Callable[..., Any]) -> ReadCcda:
+    """Reads documents given by their bytes."""
+
+    def run(*documents: bytes, **options: Any) -> Reading:
+        found = read("ccda", "ccda", {f"{n}.xml": data for n, data in enumerate(documents)}, options=options, limits=LIMITS)
+        folder = found.folder.parent
+        return Reading(
+            found.tables,
+            {f["index"]: f["reason"] for f in found.files if f["reason"]},
+            sorted((r["file"], r["row_number"], r["reason"], r["rule"]) for r in found.rejected),
+            [count_records(folder / f"{n}.xml", "ccda").records for n in range(len(documents))],
+        )
+
+    return run
 
 
 REFUSED = {
@@ -82,21 +119,21 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_document_is_refused_with_a_reason(name: str, tmp_path: Path) -> None:
+def test_document_is_refused_with_a_reason(name: str, read_ccda: ReadCcda) -> None:
     data, reason = REFUSED[name]
-    reading = read_ccda(tmp_path, [data, SMALL])
+    reading = read_ccda(data, SMALL)
     assert reading.refused == {0: reason}
     assert reading.accounted(1), "the other document landed"
 
 
-def test_a_prefix_is_as_good_as_a_default_namespace(tmp_path: Path) -> None:
+def test_a_prefix_is_as_good_as_a_default_namespace(read_ccda: ReadCcda) -> None:
     prefixed = SMALL.replace(b"<", b"<c:").replace(b"<c:/", b"</c:").replace(b"xmlns=", b"xmlns:c=")
-    reading = read_ccda(tmp_path, [prefixed])
+    reading = read_ccda(prefixed)
     assert (reading.counted, reading.refused, len(reading.rows["document_part"])) == ([2], {}, 2)
 
 
-def test_a_byte_order_mark_and_comments_are_no_matter(tmp_path: Path) -> None:
-    reading = read_ccda(tmp_path, [b"\xef\xbb\xbf<?xml version='1.0' encoding='utf-8'?><!-- <!DOCTYPE a> --><?style <entry ?>" + SMALL])
+def test_a_byte_order_mark_and_comments_are_no_matter(read_ccda: ReadCcda) -> None:
+    reading = read_ccda(b"\xef\xbb\xbf<?xml version='1.0' encoding='utf-8'?><!-- <!DOCTYPE a> --><?style <entry ?>" + SMALL)
     assert (reading.counted, reading.refused) == ([2], {})
     assert reading.accounted()
 
@@ -129,20 +166,20 @@ def test_counter_and_parser_share_no_module() -> None:
     assert imported == {"__future__", "codecs", "re"}
 
 
-def test_the_same_document_twice_in_a_delivery_has_the_same_rows(tmp_path: Path) -> None:
+def test_the_same_document_twice_in_a_delivery_has_the_same_rows(read_ccda: ReadCcda) -> None:
     """Landing then counts the second as duplicate: all columns are equal, the digest among them."""
     data = (GOLDEN / "a_statement_for_each_table" / "input.xml").read_bytes()
-    rows = read_ccda(tmp_path, [data, data]).rows["document_part"]
+    rows = read_ccda(data, data).rows["document_part"]
     first, second = ([{k: v for k, v in r.items() if k != "_file"} for r in rows if r["_file"] == f] for f in (0, 1))
     assert first == second
     assert len(first) == 10
 
 
-def test_own_authority_decides_which_number_is_the_patients(tmp_path: Path) -> None:
+def test_own_authority_decides_which_number_is_the_patients(read_ccda: ReadCcda) -> None:
     ids = b'<id root="2.999.7" extension="other"/><id root="2.999.1" extension="P-1"/>'
     data = SMALL.replace(b'<id root="2.999.1" extension="P-1"/>', ids)
-    assert read_ccda(tmp_path, [data]).rows["patient"][0]["person_id"] == "2.999.7|other"
-    assert read_ccda(tmp_path, [data], assigning_authority="2.999.1").rows["patient"][0]["person_id"] == "P-1"
+    assert read_ccda(data).rows["patient"][0]["person_id"] == "2.999.7|other"
+    assert read_ccda(data, assigning_authority="2.999.1").rows["patient"][0]["person_id"] == "P-1"
 
 
 JUNK = [
@@ -176,11 +213,11 @@ def _mutated(chance: random.Random, seeds: list[bytes]) -> bytes:
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_mutated_documents_never_crash_and_every_record_is_accounted_for(tmp_path: Path, seed: int) -> None:
+def test_mutated_documents_never_crash_and_every_record_is_accounted_for(read_ccda: ReadCcda, seed: int) -> None:
     chance = random.Random(seed)
     seeds = [p.read_bytes() for p in sorted(GOLDEN.glob("*/input.xml"))]
     files = [_mutated(chance, seeds) for _ in range(150)]
-    reading = read_ccda(tmp_path, files)
+    reading = read_ccda(*files)
     assert [i for i in range(len(files)) if i not in reading.refused and not reading.accounted(i)] == []
     assert len(reading.refused) < len(files), "some mutations leave the document readable"
 
@@ -188,15 +225,10 @@ def test_mutated_documents_never_crash_and_every_record_is_accounted_for(tmp_pat
 @pytest.mark.parametrize(
     ("hook", "reason"), [("test_crash_on", "parser_crash"), ("test_memory_on", "parser_memory"), ("test_hang_on", "parser_timeout")]
 )
-def test_a_document_that_kills_the_parser_costs_only_itself(hook: str, reason: str, tmp_path: Path) -> None:
-    paths = [tmp_path / "0.xml", tmp_path / "1.xml"]
-    paths[0].write_bytes(wrapped(b"<title>deadly</title>"))
-    paths[1].write_bytes(SMALL)
-    (tmp_path / "spool").mkdir()
-    jobs = [FileJob(i, p, p.name, "", 1, None, None, "ccda", None) for i, p in enumerate(paths)]
-    job = build_job("ccda", jobs, load_sites()["h06"].feeds["ccda"], tmp_path / "spool")
-    job["options"][hook] = "deadly"
-    job["limits"] = job["limits"] | {"stall_seconds": 2.0 if hook == "test_hang_on" else 60.0, "memory_bytes": 2**29}
+def test_a_document_that_kills_the_parser_costs_only_itself(hook: str, reason: str, jobs: Any) -> None:
+    seconds = 2.0 if hook == "test_hang_on" else 60.0
+    limits = {**LIMITS, "stall_seconds": seconds, "memory_bytes": 2**29}
+    job = jobs.make("ccda", "ccda", {"0.xml": wrapped(b"<title>deadly</title>"), "1.xml": SMALL}, options={hook: "deadly"}, limits=limits)
     result = run_child(job)
     assert [(f.index, f.reason, f.records) for f in result.files] == [(0, reason, 0), (1, None, 3)]
 
@@ -231,10 +263,10 @@ def test_a_number_that_is_none_is_refused(text: str) -> None:
         read_number(text)
 
 
-def test_all_real_documents_are_accounted_for(tmp_path: Path, shared_data: Path) -> None:
+def test_all_real_documents_are_accounted_for(read_ccda: ReadCcda, shared_data: Path) -> None:
     """109 files: 19 documents; 73 fragments without a header; 17 that are no well-formed XML by themselves."""
     paths = sorted(p for p in (shared_data / "03_ccda").rglob("*") if p.suffix in (".xml", ".ccda"))
-    reading = read_ccda(tmp_path, [p.read_bytes() for p in paths])
+    reading = read_ccda(*(p.read_bytes() for p in paths))
     assert Counter(reading.refused.values()) == {"not_a_clinical_document": 73, "invalid_document": 17}
     assert all(reading.accounted(i) for i in range(len(paths)) if i not in reading.refused)
     assert {paths[i].parts[-3] for i, reason in reading.refused.items() if reason == "invalid_document"}.isdisjoint(
@@ -251,12 +283,12 @@ def test_all_real_documents_are_accounted_for(tmp_path: Path, shared_data: Path)
     assert len(reading.rejected) == 4
 
 
-def test_another_xml_library_finds_as_many_statements(tmp_path: Path, shared_data: Path) -> None:
+def test_another_xml_library_finds_as_many_statements(read_ccda: ReadCcda, shared_data: Path) -> None:
     """Each act with a template of a table is a row, unless it has a nullFlavor; the header's encounter is one more."""
     paths = [
         p for p in sorted((shared_data / "03_ccda" / "ms_fhir_converter").glob("*.ccda")) if p.name != "Transfer_Summary.ccda"
     ]  # has bad dates
-    reading = read_ccda(tmp_path, [p.read_bytes() for p in paths])
+    reading = read_ccda(*(p.read_bytes() for p in paths))
     found: Counter[str] = Counter()
     for path in paths:
         root = ElementTree.fromstring(path.read_bytes())
