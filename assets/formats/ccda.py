@@ -32,7 +32,7 @@ from assets.formats.ccda_model import (
     statements_of,
     template_of,
 )
-from assets.formats.ccda_paths import V3, Element, compile_paths, first_element, first_text
+from assets.formats.ccda_paths import V3, Element, Place, compile_paths, first_element, first_text
 from assets.formats.ccda_values import Flaw, read_codings, read_measure, read_part, read_text
 from assets.formats.ccda_xml import read_tree
 from assets.formats.faults import Faults
@@ -46,7 +46,7 @@ PATIENT = "patient"
 _ENCOUNTER = V3 + "encounter"
 _MISSING = {"person": Reason.MISSING_PERSON, "record": Reason.MISSING_KEY}
 
-Value = Callable[[Element, Element, Context], Any]
+Value = Callable[[Place, Context], Any]
 Row = list[Any]
 
 
@@ -102,7 +102,7 @@ class _RowMaker:
         self._key = [c.name for c in plan.columns].index("record_id")
         self._identity = [_named_or_path(path) for path in plan.identity.values()]
 
-    def row(self, node: Element, root: Element, context: Context) -> Row:
+    def row(self, place: Place, context: Context) -> Row:
         """Values of all columns of the spool but the place.
 
         Raises:
@@ -111,13 +111,13 @@ class _RowMaker:
         found = []
         for column, read in self._columns:
             try:
-                value = read(node, root, context)
+                value = read(place, context)
             except Flaw as flaw:
                 raise Flaw(flaw.reason, column.path) from None
             if value is None and column.required:
                 raise Flaw(_MISSING.get(column.verb, Reason.MISSING_VALUE), column.path)
             found.append(value)
-        return found + [read(node, root, context) for read in self._identity]
+        return found + [read(place, context) for read in self._identity]
 
     def complete(self, made: list[tuple[Row, int]]) -> None:
         """Fill what a statement leaves open from the same statement elsewhere in the document: the header knows when the visit of an entry ended."""
@@ -131,9 +131,9 @@ class _RowMaker:
 
 def _named_or_path(path: str) -> Value:
     if path in NAMES:
-        return lambda node, root, context: getattr(context, path)
+        return lambda place, context: getattr(context, path)
     paths = compile_paths(path)
-    return lambda node, root, context: first_text(paths, node, root)
+    return lambda place, context: first_text(paths, place)
 
 
 def _reader_of(column: Column, zone: ZoneInfo) -> Value:
@@ -143,27 +143,27 @@ def _reader_of(column: Column, zone: ZoneInfo) -> Value:
         return _named_or_path(column.path)
     paths = compile_paths(column.path)
     if verb == "codings":
-        return lambda node, root, _: None if (e := first_element(paths, node, root)) is None else read_codings(e)
+        return lambda place, _: None if (e := first_element(paths, place)) is None else read_codings(e)
     if verb in ("number", "comparator"):
-        place = 0 if verb == "number" else 1
-        return lambda node, root, _: None if (e := first_element(paths, node, root)) is None else read_measure(e)[place]
+        which = 0 if verb == "number" else 1
+        return lambda place, _: None if (e := first_element(paths, place)) is None else read_measure(e)[which]
     if verb in ("year", "month", "day"):
-        return lambda node, root, _: None if (t := first_text(paths, node, root)) is None else read_part(t, verb)
+        return lambda place, _: None if (t := first_text(paths, place)) is None else read_part(t, verb)
     if verb != "keep":
         raise ValueError(f"the verb {verb!r} has no meaning in a CDA document")
     is_place = any(path.attribute is None for path in paths)
-    return lambda node, root, _: None if (t := first_text(paths, node, root)) is None else read_text(t, kind, zone, is_place=is_place)
+    return lambda place, _: None if (t := first_text(paths, place)) is None else read_text(t, kind, zone, is_place=is_place)
 
 
 class _Document:
     """One document on its way into the spool."""
 
     def __init__(self, root: Element, digest: str, authority: str) -> None:
-        self._root = root
-        self._context = Context(patient_number(root, authority), document_key(root, digest), digest)
-        self._parts = parts_of(root)
-        self._statements = list(statements_of(root, self._parts))
-        self._keys = statement_keys(root, self._context.patient_number, self._statements)
+        place = Place(root, root)
+        self._context = Context(patient_number(place, authority), document_key(place, digest), digest)
+        self._parts = parts_of(place)
+        self._statements = list(statements_of(self._parts))
+        self._keys = statement_keys(self._context.patient_number, self._statements)
 
     def land(self, makers: dict[str, _RowMaker], file: SourceFile, spool: Spool) -> None:
         """Write the rows of parts that hold, and the reasons of those that do not."""
@@ -186,26 +186,26 @@ class _Document:
         spool.reject(file.index, flaws)
 
     def _part(self, makers: dict[str, _RowMaker], part: Part, statements: list[Statement]) -> list[tuple[str, Row]]:
-        found = [(s.entity, makers[s.entity].row(s.element, self._root, self._about(s))) for s in statements if s.entity in makers]
+        found = [(s.entity, makers[s.entity].row(s.place, self._about(s))) for s in statements if s.entity in makers]
         is_document = part.number == 1
         if is_document and PATIENT in makers:
-            found.append((PATIENT, makers[PATIENT].row(self._root, self._root, self._context)))
+            found.append((PATIENT, makers[PATIENT].row(part.place, self._context)))
         context = replace(
             self._context,
             part_key=f"{self._context.document_key}{JOIN}{part.number}",
             part_kind="document" if is_document else "entry",
-            section_code=None if is_document else section_code(part.element, self._root),
-            template_code=None if is_document else next((s.template for s in statements), None) or template_of(part.element),
+            section_code=None if is_document else section_code(part.place),
+            template_code=None if is_document else next((s.template for s in statements), None) or template_of(part.place),
             statement_count=len(found),
         )
-        found.append((PART, makers[PART].row(part.element, self._root, context)))
+        found.append((PART, makers[PART].row(part.place, context)))
         return found
 
     def _about(self, statement: Statement) -> Context:
-        around = next(statement.element.iterancestors(_ENCOUNTER), None)
+        around = next(statement.place.element.iterancestors(_ENCOUNTER), None)
         return replace(
             self._context,
-            statement_key=self._keys[statement.element],
+            statement_key=self._keys[statement.place.element],
             encounter_key=None if around is None else self._keys.get(around),
             category_code=statement.category,
         )

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
 
-from assets.formats.ccda_paths import V3, Element, Path, compile_paths, first_element, first_text
+from assets.formats.ccda_paths import V3, Element, Path, Place, compile_paths, first_element, first_text
 from assets.formats.reasons import FileRefused, Reason
 
 JOIN = "\x1f"
@@ -51,8 +51,10 @@ _START = compile_paths("effectiveTime/low@value|effectiveTime@value")
 _SAID = tuple(
     compile_paths(path)
     for path in (
-        "code@code", "value@code|value@value|value/low@value|value/high@value", "consumable/manufacturedProduct/manufacturedMaterial/code@code",
-        "participant/participantRole/playingEntity/code@code", "effectiveTime/low@value|effectiveTime@value|^organizer/effectiveTime@value",
+        "code@code|code/translation@code", "value@code|value@value|value/low@value|value/high@value|value/translation@code",
+        "consumable/manufacturedProduct/manufacturedMaterial/code@code|consumable/manufacturedProduct/manufacturedMaterial/code/translation@code",
+        "participant/participantRole/playingEntity/code@code|participant/participantRole/playingEntity/code/translation@code",
+        "effectiveTime/low@value|effectiveTime@value|^organizer/effectiveTime@value",
     )
 )  # fmt: skip
 """What tells two statements apart that share an id, or have none."""
@@ -84,14 +86,14 @@ class Statement:
 
     Attributes:
         part: Number of the record it belongs to.
-        element: Its element.
+        place: Its element.
         entity: Its table.
         category: Its `category_code`.
         template: Root of the template that says so.
     """
 
     part: int
-    element: Element
+    place: Place
     entity: str
     category: str | None
     template: str
@@ -99,24 +101,24 @@ class Statement:
 
 @dataclass(frozen=True)
 class Part:
-    """One delivered record: number from 1, and its element (the root, or an `entry`)."""
+    """One delivered record: number from 1, and its place (the root, or an `entry`)."""
 
     number: int
-    element: Element
+    place: Place
 
 
-def patient_number(root: Element, own_authority: str) -> str:
+def patient_number(document: Place, own_authority: str) -> str:
     """The number by which the vault knows the patient: the site's own if it names its authority, else the first that is no state's.
 
     Raises:
         FileRefused: `missing_person`: nobody, or several people.
     """
-    if len(_TARGETS[0].elements(root, root)) > 1:
+    if len(_TARGETS[0].elements(document)) > 1:
         raise FileRefused(
             Reason.MISSING_PERSON, "the document is about several patients, and its entries do not say which", rule="recordTarget"
         )
-    ids = [pair for e in _PATIENT_IDS[0].elements(root, root) if (pair := _identifier(e))]
-    own = [extension for place, extension in ids if own_authority and place == own_authority and extension]
+    ids = [pair for e in _PATIENT_IDS[0].elements(document) if (pair := _identifier(e))]
+    own = [extension for authority, extension in ids if own_authority and authority == own_authority and extension]
     if own:
         return own[0]
     ranked = sorted(ids, key=lambda pair: (pair[0] in _NATIONAL, not pair[1]))
@@ -125,46 +127,49 @@ def patient_number(root: Element, own_authority: str) -> str:
     return "|".join(ranked[0])
 
 
-def document_key(root: Element, digest: str) -> str:
+def document_key(document: Place, digest: str) -> str:
     """The document's own number; where it has none, its bytes."""
-    return _first_identifier(root, root, _DOCUMENT_ID) or digest
+    return _first_identifier(document, _DOCUMENT_ID) or digest
 
 
-def parts_of(root: Element) -> list[Part]:
+def parts_of(document: Place) -> list[Part]:
     """Records of a document, in its order; `entry` by local name, as the independent counter cannot know namespaces."""
-    return [Part(1, root), *(Part(n, e) for n, e in enumerate(root.iter("{*}entry"), 2))]
+    return [Part(1, document), *(Part(n, Place(e, document.root)) for n, e in enumerate(document.root.iter("{*}entry"), 2))]
 
 
-def section_code(entry: Element, root: Element) -> str | None:
+def section_code(entry: Place) -> str | None:
     """Code of the section around an entry."""
-    return first_text(_SECTION_CODE, entry, root)
+    return first_text(_SECTION_CODE, entry)
 
 
-def template_of(entry: Element) -> str | None:
+def template_of(entry: Place) -> str | None:
     """First template of the statement in an entry."""
-    for child in entry.iterchildren(*_STATEMENTS, V3 + "organizer", V3 + "supply", V3 + "observationMedia", V3 + "regionOfInterest"):
+    for child in entry.element.iterchildren(
+        *_STATEMENTS, V3 + "organizer", V3 + "supply", V3 + "observationMedia", V3 + "regionOfInterest"
+    ):
         for template in child.iterchildren(V3 + "templateId"):
             return template.get("root")
     return None
 
 
-def statements_of(root: Element, parts: list[Part]) -> Iterator[Statement]:
+def statements_of(parts: list[Part]) -> Iterator[Statement]:
     """Every statement about the patient that a table holds, part by part.
 
     Left out: statements with a nullFlavor (they state nothing), and those about somebody else (`subject`, as in family history).
     """
-    header = first_element(_HEADER_ENCOUNTER, root, root)
+    root = parts[0].place.root
+    header = first_element(_HEADER_ENCOUNTER, parts[0].place)
     if header is not None:
-        yield Statement(1, header, "encounter", None, "")
+        yield Statement(1, Place(header, root), "encounter", None, "")
     others = next(root.iter(V3 + "subject"), None) is not None
     for part in parts[1:]:
-        if next(part.element.iterancestors("{*}entry"), None) is not None:
+        if next(part.place.element.iterancestors("{*}entry"), None) is not None:
             continue  # the entry around it was asked for all below it
-        for element in part.element.iter(*_STATEMENTS):
+        for element in part.place.element.iter(*_STATEMENTS):
             kind = _kind(element)
             if kind is None or element.get("nullFlavor") is not None or (others and _is_about_another(element)):
                 continue
-            yield Statement(part.number, element, *kind)
+            yield Statement(part.number, Place(element, root), *kind)
 
 
 def _kind(element: Element) -> tuple[str, str | None, str] | None:
@@ -179,33 +184,33 @@ def _is_about_another(element: Element) -> bool:
     return any(e.find(V3 + "subject") is not None for e in (element, *element.iterancestors()))
 
 
-def statement_keys(root: Element, patient: str, statements: list[Statement]) -> dict[Element, str]:
+def statement_keys(patient: str, statements: list[Statement]) -> dict[Element, str]:
     """Key of each statement: patient and id.
 
     An id that different statements of the document share is none, and neither is a missing one: then what is said tells them apart. Ids alone would let
     the vital signs of one copied template replace each other.
     """
-    ids = {s.element: _first_identifier(s.element, root, _IDS) for s in statements}
+    ids = [_first_identifier(s.place, _IDS) for s in statements]
     same: dict[tuple[str, str | None], list[Statement]] = {}
-    for statement in statements:
-        same.setdefault((statement.entity, ids[statement.element]), []).append(statement)
+    for statement, own in zip(statements, ids, strict=True):
+        same.setdefault((statement.entity, own), []).append(statement)
     keys = {}
     for (_, own), several in same.items():
-        said = [_said(s, root) for s in several] if own is None or len(several) > 1 else [""]
+        said = [_said(s) for s in several] if own is None or len(several) > 1 else [""]
         shared = own is None or len(set(said)) > 1
         for statement, words in zip(several, said, strict=True):
-            keys[statement.element] = JOIN.join((patient, own or "", words) if shared else (patient, str(own)))
+            keys[statement.place.element] = JOIN.join((patient, own or "", words) if shared else (patient, str(own)))
     return keys
 
 
-def _said(statement: Statement, root: Element) -> str:
+def _said(statement: Statement) -> str:
     if statement.entity == "encounter":  # header and body write the same visit with other codes and times
-        return (first_text(_START, statement.element, root) or "")[:8]
-    return "|".join(first_text(path, statement.element, root) or "" for path in _SAID)
+        return (first_text(_START, statement.place) or "")[:8]
+    return "|".join(first_text(path, statement.place) or "" for path in _SAID)
 
 
-def _first_identifier(node: Element, root: Element, paths: tuple[Path, ...]) -> str | None:
-    pairs = (_identifier(e) for path in paths for e in path.elements(node, root))
+def _first_identifier(place: Place, paths: tuple[Path, ...]) -> str | None:
+    pairs = (_identifier(e) for path in paths for e in path.elements(place))
     return next(("|".join(pair) for pair in pairs if pair), None)
 
 
