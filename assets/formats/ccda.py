@@ -10,7 +10,7 @@ A document without a patient, or whose XML does not hold, is refused as a file.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -44,10 +44,13 @@ from assets.formats.stream import BLOCK_BYTES, Read, open_source
 PART = "document_part"
 PATIENT = "patient"
 _ENCOUNTER = V3 + "encounter"
+_GATHERED_ROWS = 8_192
 _MISSING = {"person": Reason.MISSING_PERSON, "record": Reason.MISSING_KEY}
 
 Value = Callable[[Place, Context], Any]
 Row = list[Any]
+Rows = dict[str, list[tuple[Row, int]]]
+"""Table -> rows and the number of the record each belongs to."""
 
 
 class CcdaReader:
@@ -58,14 +61,23 @@ class CcdaReader:
         self._job, self._spool, self._faults = job, spool, Faults(job)
         zone = ZoneInfo(job.time_zone)
         self._makers = {name: _RowMaker(plan, zone) for name, plan in job.entities.items()}
+        self._gathered = _Gathered(spool)
+        self._last = max((f.index for f in job.files if not self._faults.lost(f.index)), default=None)
         self._authority = str(job.options.get("assigning_authority") or "")
 
     def read(self, file: SourceFile) -> None:
-        """Read one document.
+        """Read one document. The last one of the job also writes what was gathered.
 
         Raises:
             FileRefused: Nothing of it can be used.
         """
+        try:
+            self._document(file)
+        finally:
+            if file.index == self._last:
+                self._gathered.flush()
+
+    def _document(self, file: SourceFile) -> None:
         with open_source(file, self._job.limits) as read:
             data = _whole(read, self._job.limits.record_bytes)
         self._faults.trip(data)
@@ -76,7 +88,10 @@ class CcdaReader:
                 Reason.NOT_A_CLINICAL_DOCUMENT,
                 "another namespace than urn:hl7-org:v3" if name == "ClinicalDocument" else "a fragment or another kind of XML",
             )
-        _Document(root, hashlib.sha256(data).hexdigest(), self._authority).land(self._makers, file, self._spool)
+        document = _Document(root, hashlib.sha256(data).hexdigest(), self._authority)
+        rows, flaws = document.rows(self._makers)
+        self._spool.reject(file.index, flaws)
+        self._gathered.add(rows, file.index)
 
 
 def _whole(read: Read, limit: int) -> bytes:
@@ -165,9 +180,9 @@ class _Document:
         self._statements = list(statements_of(self._parts))
         self._keys = statement_keys(self._context.patient_number, self._statements)
 
-    def land(self, makers: dict[str, _RowMaker], file: SourceFile, spool: Spool) -> None:
-        """Write the rows of parts that hold, and the reasons of those that do not."""
-        rows: dict[str, list[tuple[Row, int]]] = {}
+    def rows(self, makers: Mapping[str, _RowMaker]) -> tuple[Rows, list[Rejection]]:
+        """Rows of the parts that hold, by table, and the reasons of those that do not."""
+        rows: Rows = {}
         flaws: list[Rejection] = []
         by_part: dict[int, list[Statement]] = {}
         for statement in self._statements:
@@ -182,10 +197,9 @@ class _Document:
                 rows.setdefault(entity, []).append((row, part.number))
         for entity, made in rows.items():
             makers[entity].complete(made)
-            spool.write(entity, file.index, _batch(made, file.index, spool.schema(entity)))
-        spool.reject(file.index, flaws)
+        return rows, flaws
 
-    def _part(self, makers: dict[str, _RowMaker], part: Part, statements: list[Statement]) -> list[tuple[str, Row]]:
+    def _part(self, makers: Mapping[str, _RowMaker], part: Part, statements: list[Statement]) -> list[tuple[str, Row]]:
         found = [(s.entity, makers[s.entity].row(s.place, self._about(s))) for s in statements if s.entity in makers]
         is_document = part.number == 1
         if is_document and PATIENT in makers:
@@ -211,6 +225,26 @@ class _Document:
         )
 
 
-def _batch(made: list[tuple[Row, int]], file: int, schema: pa.Schema) -> pa.RecordBatch:
-    columns = [*zip(*(row for row, _ in made), strict=True), [file] * len(made), [number for _, number in made]]
-    return pa.RecordBatch.from_arrays([pa.array(values, f.type) for values, f in zip(columns, schema, strict=True)], schema=schema)
+class _Gathered:
+    """Rows of many documents, on their way into the spool: a document has few of each table, and columns of few rows cost time and memory."""
+
+    def __init__(self, spool: Spool) -> None:
+        self._spool = spool
+        self._tables: dict[str, list[Row]] = {}
+        self._rows = 0
+
+    def add(self, rows: Rows, file: int) -> None:
+        """Take the rows of one document."""
+        for entity, made in rows.items():
+            self._tables.setdefault(entity, []).extend([*row, file, number] for row, number in made)
+            self._rows += len(made)
+        if self._rows >= _GATHERED_ROWS:
+            self.flush()
+
+    def flush(self) -> None:
+        """Make columns of them."""
+        for entity, rows in self._tables.items():
+            schema = self._spool.schema(entity)
+            arrays = [pa.array(values, f.type) for values, f in zip(zip(*rows, strict=True), schema, strict=True)]
+            self._spool.write_files(entity, pa.RecordBatch.from_arrays(arrays, schema=schema))
+        self._tables, self._rows = {}, 0
