@@ -233,6 +233,13 @@ def test_a_document_that_kills_the_parser_costs_only_itself(hook: str, reason: s
     assert [(f.index, f.reason, f.records) for f in result.files] == [(0, reason, 0), (1, None, 3)]
 
 
+def test_what_was_gathered_is_written_also_where_the_last_document_kills_the_parser(jobs: Any) -> None:
+    job = jobs.make(
+        "ccda", "ccda", {"0.xml": SMALL, "1.xml": wrapped(b"<title>deadly</title>")}, options={"test_crash_on": "deadly"}, limits=LIMITS
+    )
+    assert [(f.reason, f.records) for f in run_child(job).files] == [(None, 3), ("parser_crash", 0)]
+
+
 def test_every_path_of_the_rules_can_be_read() -> None:
     for entity in load_rules("ccda").values():
         for path in [*(rule.path for rule in entity.rules.values()), *entity.identity.values()]:
