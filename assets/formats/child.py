@@ -102,6 +102,10 @@ def make_reader(job: Job, spool: Spool, progress: Progress) -> Reader:
         from assets.formats.hl7 import Hl7Reader
 
         return Hl7Reader(job, spool, progress)
+    if job.format == "ccda":
+        from assets.formats.ccda import CcdaReader
+
+        return CcdaReader(job, spool)
     raise ValueError(f"unknown wire format {job.format!r}")
 
 

@@ -14,6 +14,7 @@ What a record is (the parsers keep to the same text, with other code):
 * HL7 v2. Lines end with a carriage return, a line feed or both, or where MLLP framing (0x0B, 0x1C) stands. A line that begins with `MSH`, and
   then has no letter, digit or blank, begins a message, which is a record; a line that so begins with FHS, BHS, BTS or FTS is the envelope's and none.
   Other lines that are not blank belong to the record before; behind an envelope line or at the start of the file, they are one record together.
+* CDA (C-CDA documents). The document is a record, and so is each element named `entry`, in whatever namespace, which is how a section holds its data.
 * Parquet. The row count of the footer.
 * Unknown. The file is one record.
 """
@@ -77,7 +78,7 @@ def count_records(
 
     Args:
         path: The file.
-        kind: Wire format: `fhir`, `delimited`, `hl7`, `parquet`; anything else is one record.
+        kind: Wire format: `fhir`, `delimited`, `hl7`, `ccda`, `parquet`; anything else is one record.
         compression: `gzip` or None.
         encoding: Of delimited text and HL7. Only UTF-16 and UTF-32 matter: all others keep line feed, delimiter and quote single bytes.
         delimiter: Of delimited text.
@@ -92,7 +93,7 @@ def count_records(
 
         rows, note = footer_rows(path)
         return RecordCount(rows, not note, note)
-    if kind not in ("fhir", "delimited", "hl7"):
+    if kind not in ("fhir", "delimited", "hl7", "ccda"):
         return RecordCount(1, False, f"format {kind} is not counted: one record")
     counter = _counter(kind, delimiter, quote, record_bytes)
     note = ""
@@ -116,6 +117,10 @@ def _counter(kind: str, delimiter: str, quote: str, record_bytes: int) -> Counte
         from assets.formats.count_hl7 import MessageCounter
 
         return MessageCounter()
+    if kind == "ccda":
+        from assets.formats.count_xml import EntryCounter
+
+        return EntryCounter()
     from assets.formats.count_text import RowCounter
 
     return RowCounter(delimiter.encode(), quote.encode(), record_bytes)

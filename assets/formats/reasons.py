@@ -86,8 +86,8 @@ class Reason(StrEnum):
         "One complete JSON object a line; export again.",
     )  # fmt: skip
     TOO_DEEP = (
-        "too_deep", "record", "The JSON is nested deeper than the limit.",
-        "No FHIR resource nests so deep; export again.",
+        "too_deep", "record", "The JSON or XML is nested deeper than the limit.",
+        "No FHIR resource and no CDA document nests so deep; export again.",
     )  # fmt: skip
     DUPLICATE_JSON_KEY = (
         "duplicate_json_key", "record", "The same key stands twice in the resource, so its value is ambiguous.",
@@ -152,8 +152,16 @@ class Reason(StrEnum):
         "`detail` lists what is missing and what is there; map the names in the site file.",
     )  # fmt: skip
     INVALID_DOCUMENT = (
-        "invalid_document", "file", "The JSON document is broken, so its entries cannot be told apart.",
+        "invalid_document", "file", "The JSON or XML document is broken, so its entries cannot be told apart.",
         "Export the bundle again; NDJSON would lose only the broken line.",
+    )  # fmt: skip
+    XML_DOCTYPE = (
+        "xml_doctype", "file", "The XML document declares a DOCTYPE, which can name other files and entities without end.",
+        "No CDA document needs one; export without it.",
+    )  # fmt: skip
+    NOT_A_CLINICAL_DOCUMENT = (
+        "not_a_clinical_document", "file", "The root of the XML is not a CDA ClinicalDocument, so no header says whom it is about.",
+        "Send whole documents, not sections or entries taken out of them.",
     )  # fmt: skip
     NOT_PARQUET = (
         "not_parquet", "file", "The file is no Parquet file, or its footer is damaged.",

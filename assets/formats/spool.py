@@ -113,12 +113,19 @@ class Spool:
 
     def write(self, entity: str, file: int, batch: pa.RecordBatch) -> None:
         """Add rows of one file to a table."""
+        self._write(entity, batch, {file: batch.num_rows})
+
+    def write_files(self, entity: str, batch: pa.RecordBatch) -> None:
+        """Add rows of several files to a table: `_file` says of which each is."""
+        self._write(entity, batch, Counter(batch["_file"].to_pylist()))
+
+    def _write(self, entity: str, batch: pa.RecordBatch, rows: Mapping[int, int]) -> None:
         if batch.num_rows == 0:
             return
         if entity not in self._streams:
             self._streams[entity] = _Stream(self._folder / f"{entity}.arrow", self._schemas[entity], "_file")
-        self._records[file] += batch.num_rows
-        self._streams[entity].add(batch, file)
+        self._records.update(rows)
+        self._streams[entity].add(batch, *rows)
         if sum(s.pending_bytes for s in self._streams.values()) > _PENDING_BYTES:
             for stream in self._streams.values():
                 stream.flush()
@@ -195,9 +202,9 @@ class _Stream:
         self._files: set[int] = set()
         self.pending_bytes = 0
 
-    def add(self, batch: pa.RecordBatch, file: int) -> None:
+    def add(self, batch: pa.RecordBatch, *files: int) -> None:
         self._pending.append(batch)
-        self._files.add(file)
+        self._files.update(files)
         self._rows += batch.num_rows
         self.pending_bytes += batch.nbytes
         if self._rows >= BATCH_ROWS:

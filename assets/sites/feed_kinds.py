@@ -53,5 +53,6 @@ FEED_KINDS: Mapping[str, FeedKind] = {
         FeedKind(
             "hl7_v2", dict.fromkeys((".hl7", ".txt", ".msg", ".mllp"), "hl7"), "hl7_v2", named_by_record=True, record_entity="message"
         ),
+        FeedKind("ccda", dict.fromkeys((".xml", ".ccda", ".cda"), "ccda"), "ccda", named_by_record=True, record_entity="document_part"),
     )
 }

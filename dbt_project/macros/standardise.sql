@@ -130,7 +130,8 @@
   {{ return(adapter.dispatch('standard_first', 'biodam')(codings)) }}
 {%- endmacro %}
 {% macro _standard_systems() -%}
-  ('http://snomed.info/sct', 'http://loinc.org', 'http://www.nlm.nih.gov/research/umls/rxnorm', 'http://hl7.org/fhir/sid/cvx')
+  ('http://snomed.info/sct', 'http://loinc.org', 'http://www.nlm.nih.gov/research/umls/rxnorm', 'http://hl7.org/fhir/sid/cvx',
+   'urn:oid:2.16.840.1.113883.6.96', 'urn:oid:2.16.840.1.113883.6.1', 'urn:oid:2.16.840.1.113883.6.88', 'urn:oid:2.16.840.1.113883.12.292')
 {%- endmacro %}
 {% macro default__standard_first(codings) -%}
   concat(

@@ -49,6 +49,7 @@ FEEDS = {
     "delimited": ("h03", "synthea_csv", "patients.%03d.csv", "delimited/[!u]*/patients.csv"),
     "cp949": ("h12", "emr_csv", "환자.%03d.csv", "delimited/cp949*/patient.csv"),
     "parquet": ("h04", "omop", "person.%03d.parquet", "parquet/*/person.parquet"),
+    "ccda": ("h06", "ccda", "document.%03d.xml", "ccda/*/input.xml"),
 }
 
 Mutation = Callable[[random.Random, bytes], bytes]

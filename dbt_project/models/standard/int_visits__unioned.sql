@@ -3,7 +3,7 @@
 with visits as (
 
     {{ union_by_name([
-        'stg_fhir__encounters', 'stg_synthea_csv__encounters', 'stg_emr_csv__visits', 'stg_omop__visit_occurrences',
+        'stg_fhir__encounters', 'stg_ccda__encounters', 'stg_synthea_csv__encounters', 'stg_emr_csv__visits', 'stg_omop__visit_occurrences',
         'int_claim_visits__shaped',
         'stg_hl7_v2__visits'
     ]) }}
