@@ -8,9 +8,12 @@ What a record is (the parsers keep to the same text, with other code):
 * FHIR. A first byte `[`, a first line that ends in `{`, `[` or `,`, or a single line longer than a record may be is one JSON document: the
   objects of a Bundle's `entry` array are its records, or the objects of a top-level array, else the document itself. Otherwise every
   line that is not blank is a record; where the first line is a Bundle, each line that is a Bundle counts its entries.
+* Open mHealth. As FHIR: elements of an array, lines, or one document.
 * Delimited. A line is a record; empty lines are not, the first is the header. A quoted field (its quote opens at the start of a field and
   closes before a delimiter or a line end) may hold line breaks as long as the record keeps to the limit; where it does not close so, the
   line that opened it is a record by itself, and so is a line over the limit.
+* DICOM. A file that is not empty is one record, whatever it holds: an instance of many frames is one instance, and a DICOMDIR lists files
+  that are delivered by themselves.
 * Parquet. The row count of the footer.
 * Unknown. The file is one record.
 """
@@ -74,7 +77,7 @@ def count_records(
 
     Args:
         path: The file.
-        kind: Wire format: `fhir`, `delimited`, `parquet`; anything else is one record.
+        kind: Wire format: `fhir`, `open_mhealth`, `delimited`, `parquet`; anything else is one record.
         compression: `gzip` or None.
         encoding: Of delimited text. Only UTF-16 and UTF-32 matter: all others keep line feed, delimiter and quote single bytes.
         delimiter: Of delimited text.
@@ -89,7 +92,9 @@ def count_records(
 
         rows, note = footer_rows(path)
         return RecordCount(rows, not note, note)
-    if kind not in ("fhir", "delimited"):
+    if kind == "dicom":
+        return RecordCount(1)
+    if kind not in ("fhir", "open_mhealth", "delimited"):
         return RecordCount(1, False, f"format {kind} is not counted: one record")
     counter = _counter(kind, delimiter, quote, record_bytes)
     note = ""
@@ -105,7 +110,7 @@ def count_records(
 
 
 def _counter(kind: str, delimiter: str, quote: str, record_bytes: int) -> Counter:
-    if kind == "fhir":
+    if kind in ("fhir", "open_mhealth"):
         from assets.formats.count_json import FhirCounter
 
         return FhirCounter(record_bytes)

@@ -20,6 +20,7 @@ with events as (
         'stg_emr_csv__diagnoses',
         'stg_emr_csv__prescriptions',
         'stg_emr_csv__lab_results',
+        'stg_open_mhealth__measurements',
         'stg_omop__condition_occurrences',
         'stg_omop__drug_exposures',
         'stg_omop__procedure_occurrences',
