@@ -14,7 +14,7 @@ from typing import Any
 import dagster as dg
 
 from assets.dbt_manifest import PROJECT, load_manifest
-from assets.feeds import ccda, claims_hira, claims_nhis, consent, emr_csv, fhir, hl7_v2, omop, reference, synthea_csv
+from assets.feeds import ccda, claims_hira, claims_nhis, consent, dicom, emr_csv, fhir, hl7_v2, omop, open_mhealth, reference, synthea_csv
 from assets.feeds.landed import people_specs
 from assets.governance.consent_asset import consent_check
 from assets.governance.deliveries import deliveries_asset
@@ -49,7 +49,8 @@ def build_defs(overrides: Mapping[str, Any] | None = None, settings: Settings | 
     settings.export()
     manifest = load_manifest()
     sites = load_sites(settings.sites_folder) if settings.sites_folder else load_sites()
-    landing = [a for family in (fhir, synthea_csv, omop, emr_csv, hl7_v2, ccda, claims_nhis, claims_hira, consent) for a in family.assets(sites)]
+    families = (fhir, synthea_csv, omop, emr_csv, hl7_v2, ccda, claims_nhis, claims_hira, open_mhealth, dicom, consent)
+    landing = [a for family in families for a in family.assets(sites)]
     ends = [CATALOGUE, *(dg.AssetKey(["delivery", feed]) for feed in sorted({f for a in landing for f in _feeds(a)}))]
     return dg.Definitions(
         assets=[

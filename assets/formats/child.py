@@ -106,6 +106,14 @@ def make_reader(job: Job, spool: Spool, progress: Progress) -> Reader:
         from assets.formats.ccda import CcdaReader
 
         return CcdaReader(job, spool)
+    if job.format == "open_mhealth":
+        from assets.formats.omh import DataPointReader
+
+        return DataPointReader(job, spool, progress)
+    if job.format == "dicom":
+        from assets.formats.dicom import DicomReader
+
+        return DicomReader(job, spool, progress)
     raise ValueError(f"unknown wire format {job.format!r}")
 
 

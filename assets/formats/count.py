@@ -8,6 +8,7 @@ What a record is (the parsers keep to the same text, with other code):
 * FHIR. A first byte `[`, a first line that ends in `{`, `[` or `,`, or a single line longer than a record may be is one JSON document: the
   objects of a Bundle's `entry` array are its records, or the objects of a top-level array, else the document itself. Otherwise every
   line that is not blank is a record; where the first line is a Bundle, each line that is a Bundle counts its entries.
+* Open mHealth. As FHIR: elements of an array, lines, or one document.
 * Delimited. A line is a record; empty lines are not, the first is the header. A quoted field (its quote opens at the start of a field and
   closes before a delimiter or a line end) may hold line breaks as long as the record keeps to the limit; where it does not close so, the
   line that opened it is a record by itself, and so is a line over the limit.
@@ -15,6 +16,8 @@ What a record is (the parsers keep to the same text, with other code):
   then has no letter, digit or blank, begins a message, which is a record; a line that so begins with FHS, BHS, BTS or FTS is the envelope's and none.
   Other lines that are not blank belong to the record before; behind an envelope line or at the start of the file, they are one record together.
 * CDA (C-CDA documents). The document is a record, and so is each element named `entry`, in whatever namespace, which is how a section holds its data.
+* DICOM. A file that is not empty is one record, whatever it holds: an instance of many frames is one instance, and a DICOMDIR lists files
+  that are delivered by themselves.
 * Parquet. The row count of the footer.
 * Unknown. The file is one record.
 """
@@ -78,7 +81,7 @@ def count_records(
 
     Args:
         path: The file.
-        kind: Wire format: `fhir`, `delimited`, `hl7`, `ccda`, `parquet`; anything else is one record.
+        kind: Wire format: `fhir`, `open_mhealth`, `delimited`, `hl7`, `ccda`, `dicom`, `parquet`; anything else is one record.
         compression: `gzip` or None.
         encoding: Of delimited text and HL7. Only UTF-16 and UTF-32 matter: all others keep line feed, delimiter and quote single bytes.
         delimiter: Of delimited text.
@@ -93,7 +96,9 @@ def count_records(
 
         rows, note = footer_rows(path)
         return RecordCount(rows, not note, note)
-    if kind not in ("fhir", "delimited", "hl7", "ccda"):
+    if kind == "dicom":
+        return RecordCount(1)
+    if kind not in ("fhir", "open_mhealth", "delimited", "hl7", "ccda"):
         return RecordCount(1, False, f"format {kind} is not counted: one record")
     counter = _counter(kind, delimiter, quote, record_bytes)
     note = ""
@@ -109,7 +114,7 @@ def count_records(
 
 
 def _counter(kind: str, delimiter: str, quote: str, record_bytes: int) -> Counter:
-    if kind == "fhir":
+    if kind in ("fhir", "open_mhealth"):
         from assets.formats.count_json import FhirCounter
 
         return FhirCounter(record_bytes)

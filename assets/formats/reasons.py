@@ -106,6 +106,36 @@ class Reason(StrEnum):
         "FHIR forbids reading it without understanding the extension; tell us what it means.",
     )  # fmt: skip
 
+    # --- Open mHealth, one data point ---------------------------------------------------------------------------------
+    NOT_A_DATA_POINT = (
+        "not_a_data_point", "record", "The JSON is no data point: it has no header or no body.",
+        "Send each document as an Open mHealth data point, with header and body.",
+    )  # fmt: skip
+    UNKNOWN_SCHEMA = (
+        "unknown_schema", "record", "The header names a schema or version that is not known, or one that is no measurement.",
+        "docs/FORMATS.md lists the schemas that are read; correct `schema_id`, or ask us to add it.",
+    )  # fmt: skip
+    UNIT_NOT_ALLOWED = (
+        "unit_not_allowed", "record", "A unit is not one that the schema allows for this quantity.",
+        "`rule` names the field; send one of the schema's units, spelled as there.",
+    )  # fmt: skip
+    CODE_NOT_ALLOWED = (
+        "code_not_allowed", "record", "A coded field holds none of the values that the schema allows.",
+        "`rule` names the field; send one of the schema's values.",
+    )  # fmt: skip
+    INVALID_DATE_TIME = (
+        "invalid_date_time", "record", "A time is not written as RFC 3339 asks, with date, time and offset, or does not exist.",
+        "`rule` names the field; send for example 2026-03-01T09:00:00+09:00.",
+    )  # fmt: skip
+    INVALID_TIME_FRAME = (
+        "invalid_time_frame", "record", "A time frame is neither one instant nor one interval of two bounds, or not the one the schema asks for.",
+        "`rule` names it; an interval has two of start, end and duration.",
+    )  # fmt: skip
+    CONTRADICTION = (
+        "contradiction", "record", "Fields that exclude each other stand in one document.",
+        "`rule` names the object; leave out one of them.",
+    )  # fmt: skip
+
     # --- delimited text, one record -----------------------------------------------------------------------------------
     RAGGED_ROW = (
         "ragged_row", "record", "The row has more or fewer fields than the header.",
@@ -138,6 +168,20 @@ class Reason(StrEnum):
         "It was cut off in transfer; send it again.",
     )  # fmt: skip
 
+    # --- DICOM, one file is one record --------------------------------------------------------------------------------
+    INVALID_DICOM = (
+        "invalid_dicom", "record", "The DICOM header cannot be read: its elements do not follow each other as the transfer syntax says.",
+        "Export the instance again from the archive.",
+    )  # fmt: skip
+    TRUNCATED_DICOM = (
+        "truncated_dicom", "record", "The DICOM header ends in the middle of an element.",
+        "The file was cut off in transfer; send it again.",
+    )  # fmt: skip
+    DICOM_DIRECTORY = (
+        "dicom_directory", "record", "The file is the directory of a medium (DICOMDIR), not an instance.",
+        "Nothing to do: the instances it lists are files of their own.",
+    )  # fmt: skip
+
     # --- a whole file -------------------------------------------------------------------------------------------------
     EMPTY_FILE = (
         "empty_file", "file", "The file has no bytes.",
@@ -162,6 +206,10 @@ class Reason(StrEnum):
     NOT_A_CLINICAL_DOCUMENT = (
         "not_a_clinical_document", "file", "The root of the XML is not a CDA ClinicalDocument, so no header says whom it is about.",
         "Send whole documents, not sections or entries taken out of them.",
+    )  # fmt: skip
+    NOT_DICOM = (
+        "not_dicom", "file", "The file has no DICOM preamble and prefix, so nothing tells how to read it.",
+        "Send DICOM Part 10 files, with preamble and file meta information; leave other files out.",
     )  # fmt: skip
     NOT_PARQUET = (
         "not_parquet", "file", "The file is no Parquet file, or its footer is damaged.",

@@ -49,7 +49,7 @@ def file_jobs(manifest: Manifest, folder: Path, feed: Feed) -> list[FileJob]:
         name = Path(file.path).name
         _, ending, compression = split_name(name)
         table = None if name.startswith(".") else table_of(name, named)
-        entity = _entity(table, feed) if table else None
+        entity = feed.kind.only_entity or (_entity(table, feed) if table else None)
         jobs.append(
             FileJob(
                 index,
@@ -59,7 +59,7 @@ def file_jobs(manifest: Manifest, folder: Path, feed: Feed) -> list[FileJob]:
                 file.bytes,
                 file.records,
                 entity,
-                feed.kind.formats.get(ending),
+                feed.kind.formats.get(ending, feed.kind.formats.get("*")),
                 compression,
             )
         )

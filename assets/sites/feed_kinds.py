@@ -24,6 +24,7 @@ class FeedKind:
         name: Feed name in paths and manifests.
         formats: File ending -> wire format (`assets/formats`).
         family: Contract and rules file.
+        only_entity: The one table of a feed whose file names say nothing; `*` in `formats` stands for any ending.
         other_tables: Tables the standard knows and no contract does; they land in the entity `other`.
         named_by_record: Each record says which table it belongs to; the names of files say nothing.
         record_entity: Where one delivered record gives rows in several tables, the one table with a row for each record: records are counted
@@ -33,6 +34,7 @@ class FeedKind:
     name: str
     formats: Mapping[str, str]
     family: str
+    only_entity: str | None = None
     other_tables: frozenset[str] = field(default_factory=frozenset)
     named_by_record: bool = False
     record_entity: str | None = None
@@ -45,8 +47,10 @@ FEED_KINDS: Mapping[str, FeedKind] = {
     for kind in (
         FeedKind("fhir_r4", {".ndjson": "fhir", ".json": "fhir"}, "fhir", named_by_record=True),
         FeedKind("synthea_csv", _CSV, "synthea_csv"),
-        FeedKind("omop", {**_CSV, ".parquet": "parquet"}, "omop", frozenset(_OMOP_TABLES.split())),
+        FeedKind("omop", {**_CSV, ".parquet": "parquet"}, "omop", other_tables=frozenset(_OMOP_TABLES.split())),
         FeedKind("emr_csv", _CSV, "emr_csv"),
+        FeedKind("open_mhealth", dict.fromkeys((".json", ".ndjson", ".jsonl"), "open_mhealth"), "open_mhealth", "data_point"),
+        FeedKind("dicom", {"*": "dicom"}, "dicom", "instance"),
         FeedKind("consent", _CSV, "consent"),
         FeedKind("claims_nhis", _CSV, "claims_nhis"),
         FeedKind("claims_hira", _CSV, "claims_hira"),

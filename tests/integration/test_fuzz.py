@@ -50,6 +50,8 @@ FEEDS = {
     "cp949": ("h12", "emr_csv", "환자.%03d.csv", "delimited/cp949*/patient.csv"),
     "parquet": ("h04", "omop", "person.%03d.parquet", "parquet/*/person.parquet"),
     "ccda": ("h06", "ccda", "document.%03d.xml", "ccda/*/input.xml"),
+    "open_mhealth": ("w01", "open_mhealth", "points %03d.json", "open_mhealth/*/data_point.*"),
+    "dicom": ("h07", "dicom", "IM%03d", "dicom/[b-i]*/instance.dcm"),
 }
 
 Mutation = Callable[[random.Random, bytes], bytes]
@@ -103,7 +105,7 @@ def _survives(root: Path, name: str, seed: int) -> None:
     assert row["state"] == "landed", row["detail"]
     assert outcome.delivered == outcome.landed + outcome.quarantined + outcome.duplicate
     reasons = Counter(q["reason"] for q in workspace.deliveries.quarantined())
-    assert outcome.landed > 0 or name in ("fhir_gzip", "parquet"), "one flipped bit costs these the file"
+    assert outcome.landed > 0 or name in ("fhir_gzip", "parquet", "dicom"), "one flipped bit costs these the file"
     assert reasons["record_count_differs"] == 0, "parser and counter disagree"
     assert not {"parser_crash", "parser_timeout", "parser_memory"} & reasons.keys()
 

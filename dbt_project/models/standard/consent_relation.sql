@@ -1,6 +1,6 @@
 {{ config(partition_by='person_bucket') }}
 
-{% set scopes = ['clinical', 'genomic', 'specimen', 'claims', 'lifelog'] %}
+{% set scopes = ['clinical', 'genomic', 'specimen', 'claims', 'lifelog', 'imaging'] %}
 
 with events as (
 

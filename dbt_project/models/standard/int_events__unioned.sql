@@ -32,6 +32,7 @@ with events as (
         'stg_hl7_v2__vaccinations',
         'stg_hl7_v2__allergies',
         'stg_hl7_v2__documents',
+        'stg_open_mhealth__measurements',
         'stg_omop__condition_occurrences',
         'stg_omop__drug_exposures',
         'stg_omop__procedure_occurrences',

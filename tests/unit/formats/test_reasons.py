@@ -211,6 +211,10 @@ def test_r4_shapes_that_only_look_like_another_version_pass(read: Read) -> None:
 SEEN_ELSEWHERE = {
     "parser_crash", "parser_timeout", "parser_memory",  # test_sandbox.py
     "xml_doctype", "not_a_clinical_document",  # test_ccda.py
+    # golden files open_mhealth/every_way_to_be_refused and open_mhealth/time_frames
+    "not_a_data_point", "unknown_schema", "unit_not_allowed", "code_not_allowed", "invalid_date_time", "invalid_time_frame", "contradiction",
+    "invalid_dicom", "truncated_dicom", "dicom_directory", "not_dicom",  # test_dicom.py
+    "missing_parent",  # tests/golden/test_claims.py
     "unreadable_file", "record_count_differs",  # below; landing
     "missing_header", "bad_separators", "unsupported_message", "truncated_message", "batch_count_differs",  # tests/golden/test_hl7_v2.py
 }  # fmt: skip

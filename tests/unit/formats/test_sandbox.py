@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -29,10 +30,21 @@ def _csv(ids: list[str]) -> bytes:
     return ("Id,BIRTHDATE\n" + "".join(f"{i},1970-01-01\n" for i in ids)).encode()
 
 
+def _points(ids: list[str]) -> bytes:
+    header = {
+        "creation_date_time": "2026-03-01T00:00:00Z",
+        "user_id": "u",
+        "schema_id": {"namespace": "omh", "name": "step-count", "version": "1.0"},
+    }
+    points = [{"header": {"id": i, **header}, "body": {"step_count": 1}} for i in ids]
+    return "".join(json.dumps(point) + "\n" for point in points).encode()
+
+
 FORMATS: dict[str, tuple[str, str, Callable[[list[str]], bytes]]] = {
     # wire format: family, file name, how a file is written
     "fhir": ("fhir", "Patient.ndjson", _fhir),
     "delimited": ("synthea_csv", "patients.csv", _csv),
+    "open_mhealth": ("open_mhealth", "data_point.ndjson", _points),
     "parquet": ("omop", "person.parquet", _parquet),
 }
 IDS = ["a1", "a2", "poison", "a4", "a5"]

@@ -1,0 +1,23 @@
+select
+    record_id as instance_id,
+    person_id,
+    person_bucket,
+    site,
+    study_id,
+    series_id,
+    sop_class_code,
+    transfer_syntax_code,
+    modality_code,
+    body_part_code,
+    laterality_code,
+    coalesce(study_date, series_date) as study_date,
+    coalesce(series_date, study_date) as series_date,
+    manufacturer_name,
+    model_name,
+    rows_count,
+    columns_count,
+    coalesce(frames_count, 1) as frames_count,
+    slice_thickness_mm,
+    burned_in_annotation_code,
+    identity_removed_code
+from {{ consented_rows('dicom', 'instance', event_date='coalesce(series_date, study_date)', scope='imaging') }} as instance

@@ -1,0 +1,126 @@
+"""Wearables and images on their way to the analyst: harmonised units, the site's own day, and the consent scope of each.
+
+Three people. u1 agreed to clinical data and lifelog, u2 to clinical data and imaging, u3 to clinical data alone; all send the same things.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import Biodam, write_delivery
+from tests.dicom_files import ROOT, instance, part10
+
+SITE = """site = "d90"
+name = "Test hospital with devices"
+kind = "hospital"
+legal_basis = "consented"
+owner = "data-team@biodam.invalid"
+[feeds.emr_csv]
+time_zone = "Asia/Seoul"
+[feeds.emr_csv.columns.patient]
+patient_number = "number"
+birth_date = "birth_date"
+gender = "gender"
+[feeds.open_mhealth]
+time_zone = "Asia/Seoul"
+[feeds.dicom]
+time_zone = "Asia/Seoul"
+"""
+CONSENT = """site = "c90"
+name = "Test consent service"
+kind = "consent_service"
+legal_basis = "consented"
+owner = "data-team@biodam.invalid"
+[feeds.consent]
+time_zone = "Asia/Seoul"
+"""
+HEADER = "event_id,person_key,resident_number,site_id,patient_number,event_type,scope,form,form_version,arm,effective_date,valid_until,covers_from\n"
+SCOPES = {"u1": ("clinical", "lifelog"), "u2": ("clinical", "imaging"), "u3": ("clinical",)}
+LATE = "2026-03-01T23:30:00Z"  # the second of March in Seoul
+
+BODIES: list[tuple[str, str, dict[str, Any]]] = [
+    ("body-weight", "2.0", {"body_weight": {"value": 150, "unit": "lb"}}),
+    ("body-temperature", "3.0", {"body_temperature": {"value": 98.6, "unit": "F"}}),
+    ("blood-glucose", "3.0", {"blood_glucose": {"value": 5, "unit": "mmol/L"}}),
+    ("body-height", "2.0", {"body_height": {"value": 6, "unit": "ft"}}),
+    ("oxygen-saturation", "2.0", {"oxygen_saturation": {"value": 97, "unit": "%"}}),
+    ("heart-rate", "2.0", {"heart_rate": {"value": 180, "unit": "beats/min"}, "descriptive_statistic": "maximum"}),
+    ("blood-pressure", "3.1", {
+        "systolic_blood_pressure": {"value": 120, "unit": "mmHg"}, "diastolic_blood_pressure": {"value": 80, "unit": "mmHg"},
+    }),
+]  # fmt: skip
+
+
+def _points(person: str) -> str:
+    lines = []
+    for name, version, body in BODIES:
+        schema_id = {"namespace": "omh", "name": name, "version": version}
+        header = {"id": f"{person}-{name}", "creation_date_time": LATE, "schema_id": schema_id, "user_id": person}
+        lines.append(json.dumps({"header": header, "body": {**body, "effective_time_frame": {"date_time": LATE}}}))
+    return "\n".join(lines) + "\n"
+
+
+def _images(number: int, person: str) -> dict[str, bytes | str]:
+    """Two instances of one series."""
+    ids = {"PatientID": person, "StudyInstanceUID": f"{ROOT}{number}", "SeriesInstanceUID": f"{ROOT}{number}.1"}
+    return {f"{person}-{k}": part10(instance(SOPInstanceUID=f"{ROOT}{number}.1.{k}", **ids)) for k in (1, 2)}
+
+
+@pytest.fixture(scope="module")
+def devices(tmp_path_factory: pytest.TempPathFactory) -> Biodam:
+    folder = tmp_path_factory.mktemp("devices")
+    sites: Path = folder / "sites"
+    sites.mkdir()
+    (sites / "d90.toml").write_text(SITE, encoding="utf-8")
+    (sites / "c90.toml").write_text(CONSENT, encoding="utf-8")
+    biodam = Biodam(folder / "lake", {"BIODAM_SITES": str(sites), "BIODAM_AS_OF": "2026-06-01"})
+    people = "number,birth_date,gender\n" + "".join(f"{p},1980-05-06,M\n" for p in SCOPES)
+    grants = "".join(f"{p}-{s},K{p},,d90,{p},grant,{s},F,1,volunteer,2020-01-01,,\n" for p, scopes in SCOPES.items() for s in scopes)
+    images = {name: content for number, p in enumerate(SCOPES, 5) for name, content in _images(number, p).items()}
+    write_delivery(biodam.lake, "d90", "emr_csv", "p", {"patient.csv": people})
+    write_delivery(biodam.lake, "d90", "open_mhealth", "w", {f"{p}.ndjson": _points(p) for p in SCOPES})
+    write_delivery(biodam.lake, "d90", "dicom", "i", {**images, "README": "no image"})
+    write_delivery(biodam.lake, "c90", "consent", "k", {"event.csv": HEADER + grants})
+    biodam("run")
+    return biodam
+
+
+def test_numbers_of_wearables_stand_in_the_unit_of_their_concept_on_the_sites_own_day(devices: Biodam) -> None:
+    """u1 alone agreed to lifelog. A maximum is kept without the concept of the plain measure."""
+    found = devices.query("""
+        select measurement_source_value, measurement_concept_id, round(value_as_number, 2), unit_concept_id, measurement_date::varchar
+        from measurement order by 1
+    """)
+    day = "2026-03-02"
+    assert found == [
+        ("blood_glucose", 3000483, 90.08, 8840, day),
+        ("body_height", 3036277, 182.88, 8582, day),
+        ("body_temperature", 3020891, 37.0, 586323, day),
+        ("body_weight", 3025315, 68.04, 9529, day),
+        ("diastolic_blood_pressure", 3012888, 80.0, 8876, day),
+        ("heart_rate maximum", 0, 180.0, 8541, day),
+        ("oxygen_saturation", 40762499, 97.0, 8554, day),
+        ("systolic_blood_pressure", 3004249, 120.0, 8876, day),
+    ]
+
+
+def test_a_series_is_one_row_of_who_agreed_to_imaging(devices: Biodam) -> None:
+    """u2 alone did."""
+    found = devices.query("select modality_source_value, image_occurrence_date::varchar, instance_count, frame_count from image_occurrence")
+    assert found == [("CT", "2026-03-02", 2, 2)]
+    assert (
+        devices.one(
+            "select count(distinct person_id) from (select person_id from image_occurrence union select person_id from measurement)"
+        )
+        == 2
+    )
+
+
+def test_every_record_of_devices_is_accounted_for(devices: Biodam) -> None:
+    feeds = {f["feed"]: f for f in devices.status()["feeds"]}
+    assert [feeds["open_mhealth"][k] for k in ("delivered", "landed", "duplicate")] == [21, 21, 0]
+    assert [feeds["dicom"][k] for k in ("delivered", "landed", "duplicate")] == [7, 6, 0]
