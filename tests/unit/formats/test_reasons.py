@@ -50,6 +50,8 @@ FHIR_RECORDS: list[tuple[str, bytes | str, str | None]] = [
     ("not_a_fhir_resource", "[1,2]", None),
     ("unknown_resource_type", '{"resourceType":"Pateint","id":"p"}', "$.resourceType"),
     ("modifier_extension", O + ',"modifierExtension":[{"url":"http://x/not","valueBoolean":true}]}', "$.modifierExtension"),
+    ("modifier_extension", O + ',"valueQuantity":{"value":1,"modifierExtension":[{"url":"http://x/not"}]}}', "$.valueQuantity"),
+    ("implicit_rules", O + ',"implicitRules":"http://x/rules"}', "$.implicitRules"),
 ]
 
 
@@ -201,7 +203,7 @@ def test_another_fhir_version_refuses_the_delivery(read: Read, line: str, rule: 
 def test_r4_shapes_that_only_look_like_another_version_pass(read: Read) -> None:
     lines = [
         '{"resourceType":"DocumentReference","id":"d","status":"current","context":{"encounter":[]}}',
-        '{"resourceType":"MedicationAdministration","id":"m","status":"completed","context":{"reference":"Encounter/e"}}',
+        '{"resourceType":"MedicationAdministration","id":"m","status":"completed","subject":{"reference":"Patient/p"},"context":{"reference":"Encounter/e"}}',
         '{"resourceType":"Condition","id":"c","clinicalStatus":{"coding":[{"code":"active"}]},"subject":{"reference":"Patient/p"}}',
     ]
     found = read("fhir", "fhir", {"a.ndjson": "\n".join(lines)})
