@@ -45,7 +45,7 @@ def test_every_published_file_lands_or_is_refused_with_a_reason(shared_data: Pat
     files = {f"{i}.dcm": p.read_bytes() for i, p in enumerate(sorted((shared_data / "22_dicom").rglob("*.dcm")))}
     workspace = Workspace(tmp_path)
     outcome = land(workspace, admit(workspace, deliver(tmp_path, "h07", "dicom", "published", files)))
-    assert (outcome.delivered, outcome.landed, outcome.quarantined, outcome.duplicate) == (40, 23, 13, 4)
+    assert (outcome.delivered, outcome.landed, outcome.quarantined, outcome.duplicate) == (40, 25, 13, 2)
     assert Counter(q["reason"] for q in workspace.deliveries.quarantined()) == {
         "missing_person": 5, "missing_key": 3, "not_dicom": 2, "invalid_type": 1, "truncated_dicom": 1, "dicom_directory": 1,
     }  # fmt: skip

@@ -32,7 +32,15 @@ def test_file_becomes_what_is_expected_of_it(read: Read, case: Path) -> None:
 
 
 def test_every_format_has_its_cases() -> None:
-    for name, least in (("fhir_bundle", 6), ("fhir_ndjson", 6), ("delimited", 6), ("parquet", 6), ("ccda", 6), ("open_mhealth", 6), ("dicom", 6)):
+    for name, least in (
+        ("fhir_bundle", 6),
+        ("fhir_ndjson", 6),
+        ("delimited", 6),
+        ("parquet", 6),
+        ("ccda", 6),
+        ("open_mhealth", 6),
+        ("dicom", 6),
+    ):
         assert sum(case.parent.name == name for case in CASES) >= least
 
 
