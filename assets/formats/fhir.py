@@ -52,6 +52,7 @@ class FhirReader:
         self._judge = Judge(job.limits.depth, LearnedTypes())
         self._judge_entries = Judge(job.limits.depth + _WRAPPER_DEPTH)
         self._urls = _NO_URLS  # of the bundle that is being read
+        self._last: frozenset[int] = frozenset()  # its deletions that nothing in it came after
         self._pending_bytes: int = 0
         self._pending_from: int = 0
         self._start_over()
@@ -118,6 +119,7 @@ class FhirReader:
     def _entries(self, file: SourceFile, found: documents.Entries, number: int) -> int:
         """Read bundle entries or array elements as if they were lines. Returns their number."""
         self._use_urls(file, documents.full_urls(found) if found.is_bundle else _NO_URLS)
+        self._last = documents.last_deletions(found, number)
         work = self._wrapped if found.is_bundle else self._resources
         for block, numbers, long in documents.blocks(found, number, self._job.limits.record_bytes):
             self._spool.reject(file.index, [Rejection(n, Reason.RECORD_TOO_LARGE) for n in long])
@@ -215,7 +217,8 @@ class FhirReader:
             return
         entities = [name if (name := entity_of(kind)) in self._job.entities else CATCH_ALL for _, kind, _ in tombstones]
         scopes = [self._scope(entity) or kind for entity, (_, kind, _) in zip(entities, tombstones, strict=True)]
-        columns: list[Any] = [[local for _, _, local in tombstones], entities, scopes]
+        last = [number in self._last for number, _, _ in tombstones]
+        columns: list[Any] = [[local for _, _, local in tombstones], entities, last, scopes]
         columns += [[file.index] * len(tombstones), [number for number, _, _ in tombstones]]
         schema = self._spool.schema(TOMBSTONE)
         arrays = [pa.array(values, field.type) for values, field in zip(columns, schema, strict=True)]

@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from assets.formats import dates
-from assets.formats.fhir_paths import Source, compile_plan
+from assets.formats.fhir_paths import Inner, Source, compile_plan
 from assets.formats.fhir_r4 import R4_TYPES
 from assets.formats.job import Column, EntityPlan
 from assets.formats.reasons import Fault, Reason
@@ -114,10 +114,35 @@ class _Batch:
 
     def column(self, column: Column, sources: Sequence[Source]) -> pa.Array:
         """One column: its alternatives, the first that has a value."""
-        arrays = [self._take(s.key, self._convert(column, s)) for s in sources if s.key in self._values]
+        arrays = [self._whole(column, s) for s in sources if s.key in self._values]
         if not arrays:
             return pa.nulls(self._count, spool_type(column.verb, column.type))
         return arrays[0] if len(arrays) == 1 else pc.coalesce(*arrays)
+
+    def _whole(self, column: Column, source: Source) -> pa.Array:
+        """One alternative for every row."""
+        if source.inner is None:
+            return self._take(source.key, self._convert(column, source))
+        return self._contained(column, source, source.inner)
+
+    def _contained(self, column: Column, source: Source, inner: Inner) -> pa.Array:
+        """Two keys of a row at once, the reference and what it names; rare, so row by row."""
+        kind = spool_type(column.verb, column.type)
+        if inner.pointer.key not in self._values:
+            return pa.nulls(self._count, kind)
+        references = self._spread(inner.pointer.key, inner.pointer.get(self._values[inner.pointer.key]))
+        found: list[Any] = []
+        for row, (reference, contained) in enumerate(zip(references, self._spread(source.key, self._values[source.key]), strict=True)):
+            try:
+                found.append(inner.get(reference, contained))
+            except msgspec.ValidationError:
+                found.append(None)
+                self.faults.setdefault(row, Fault(Reason.INVALID_TYPE, "$.contained"))
+        return pa.array(found, kind)
+
+    def _spread(self, key: str, distinct: list[Any]) -> list[Any]:
+        codes = self._codes[key]
+        return distinct if codes is None else [distinct[code] for code in codes.to_pylist()]
 
     def _take(self, key: str, distinct: pa.Array) -> pa.Array:
         codes = self._codes[key]

@@ -112,10 +112,12 @@ class Entries:
     Attributes:
         texts: Entries of the Bundle, elements of the array, or the one resource. Not tightened yet.
         is_bundle: They are Bundle entries.
+        is_history: The Bundle lists versions, newest first.
     """
 
     texts: Sequence[Bytes | msgspec.Raw]
     is_bundle: bool
+    is_history: bool = False
 
 
 def entries_of(data: Bytes) -> Entries | None:
@@ -134,11 +136,12 @@ def _cut(data: Bytes) -> Entries | None:
         return Entries([data], is_bundle=False)
     if sum(1 for _ in re.finditer(rb'"entry"', data)) > 1 and _cut_by_brackets(data) is None:
         return None  # not a List among the entries, but the key twice
-    return _objects(_ARRAY.decode(found["entry"]) if "entry" in found else [], is_bundle=True)
+    is_history = bytes(found.get("type", b"")) == b'"history"'
+    return _objects(_ARRAY.decode(found["entry"]) if "entry" in found else [], is_bundle=True, is_history=is_history)
 
 
-def _objects(values: Sequence[msgspec.Raw], *, is_bundle: bool) -> Entries | None:
-    return Entries(values, is_bundle) if all(bytes(memoryview(v)[:1]) == b"{" for v in values) else None
+def _objects(values: Sequence[msgspec.Raw], *, is_bundle: bool, is_history: bool = False) -> Entries | None:
+    return Entries(values, is_bundle, is_history) if all(bytes(memoryview(v)[:1]) == b"{" for v in values) else None
 
 
 def _cut_by_brackets(data: Bytes) -> Entries | None:
@@ -218,9 +221,15 @@ class _Resource(msgspec.Struct, gc=False):
     id: str | None = None
 
 
+class _Request(msgspec.Struct, gc=False):
+    method: str | None = None
+    url: str | None = None
+
+
 class _Entry(msgspec.Struct, gc=False):
     fullUrl: str | None = None  # noqa: N815 - FHIR's name
     resource: _Resource | None = None
+    request: _Request | None = None
 
 
 _ENTRY = msgspec.json.Decoder(_Entry)
@@ -236,6 +245,26 @@ def full_urls(found: Entries) -> dict[str, str]:
             if entry.fullUrl and resource and resource.id and not entry.fullUrl.endswith((f":{resource.id}", f"/{resource.id}")):
                 urls[entry.fullUrl] = f"{resource.resourceType}/{resource.id}"
     return urls
+
+
+def last_deletions(found: Entries, first: int) -> frozenset[int]:
+    """Numbers of the deletions in a history Bundle after which nothing came: it lists newest first (R4 3.1.0.14.2).
+
+    Args:
+        found: What is read.
+        first: Number of the first entry.
+    """
+    seen: set[tuple[str, str]] = set()
+    last = set()
+    for number, text in enumerate(found.texts if found.is_history else (), first):
+        with contextlib.suppress(*BROKEN):
+            entry = _ENTRY.decode(text)
+            url = _DELETED.match(entry.request.url or "") if entry.request else None
+            at = (entry.resource.resourceType or "", entry.resource.id or "") if entry.resource else url.groups() if url else ("", "")
+            if entry.resource is None and entry.request and entry.request.method == "DELETE" and at not in seen:
+                last.add(number)
+            seen.add((at[0], at[1]))
+    return frozenset(last)
 
 
 def deleted(entry: Row) -> tuple[str, str] | None:

@@ -3,7 +3,8 @@
 Belongs here: the path language, the msgspec types made from it. Does not belong here: rows, references, dates (`fhir_columns`).
 
 Path language: `a.b[0].c`; `extension(us-core-race)` is the extension whose url ends in that segment; `identifier(system~x|y)` is the first
-identifier whose system contains one of the texts; `p|q` are alternatives, the first that has a value counts.
+identifier whose system contains one of the texts, `identifier(type=MR|PI)` the first with one of these codes; `contained(#a.b)` is the
+contained resource that the reference at a.b names; `p|q` are alternatives, the first that has a value counts.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ Getter = Callable[[list[Any]], list[Any]]
 """Takes a column of decoded values, gives a column of the same length; nulls stay null."""
 
 _SEGMENT = re.compile(r"([A-Za-z]\w*)(?:\[(\d+)\]|\(([^()]*)\))?")
+_RAW_OBJECT: Any = dict[str, msgspec.Raw]
 _SCALARS: Mapping[str, type] = {"float64": float, "int32": int, "int64": int, "bool": bool}
 
 
@@ -47,11 +49,13 @@ class Source:
         key: Top-level key of the resource.
         path: The whole alternative, for messages.
         steps: Applied one after the other to the decoded values of that key.
+        inner: Where the value lies in a contained resource.
     """
 
     key: str
     path: str
     steps: tuple[Getter, ...]
+    inner: Inner | None = None
 
     @property
     def is_reference(self) -> bool:
@@ -63,6 +67,33 @@ class Source:
         for step in self.steps:
             values = step(values)
         return values
+
+
+@dataclass(frozen=True)
+class Inner:
+    """The value of a contained resource (R4 2.3.0.2): it is read for the reference that names it and for nothing else.
+
+    Attributes:
+        pointer: The reference.
+        source: Where the value lies in the contained resource.
+        decoder: Of the top-level key of the contained resource that `source` reads.
+    """
+
+    pointer: Source
+    source: Source
+    decoder: msgspec.json.Decoder[Any]
+
+    def get(self, reference: str | None, contained: Sequence[Any] | None) -> Any:
+        """The value, or None where the reference does not name a contained resource that has it.
+
+        Raises:
+            msgspec.ValidationError: It has another shape.
+        """
+        if not reference or not contained or not reference.startswith("#"):
+            return None
+        wanted = msgspec.json.encode(reference[1:])
+        found = next((r for r in contained if r is not None and bytes(r.get("id", b"")) == wanted), {})
+        return self.source.get([self.decoder.decode(found[self.source.key])])[0] if self.source.key in found else None
 
 
 @dataclass
@@ -139,7 +170,7 @@ def segments(path: str) -> list[Segment]:
 class _Node:
     """One JSON value that some path reads: a scalar, an object with known fields, or a list of either."""
 
-    scalar: type | None = None
+    scalar: Any = None
     many: bool = False
     children: dict[str, _Node] = field(default_factory=dict)
 
@@ -149,7 +180,7 @@ class _Node:
             raise PathError(f"{name!r} is read as a list and as a single value")
         return node
 
-    def is_a(self, scalar: type) -> None:
+    def is_a(self, scalar: Any) -> None:
         if self.scalar not in (None, scalar):
             raise PathError(f"one value is read as {self.scalar} and as {scalar}")
         self.scalar = scalar
@@ -175,6 +206,8 @@ class _Node:
 
 def _source(root: _Node, column: Column, path: str) -> Source:
     found = segments(path)
+    if found[0].name == "contained":
+        return _contained(root, column, path, found[0])
     steps: list[Getter] = []
     node = root
     for number, segment in enumerate(found):
@@ -192,6 +225,17 @@ def _source(root: _Node, column: Column, path: str) -> Source:
     return Source(found[0].name, path, tuple(steps))
 
 
+def _contained(root: _Node, column: Column, path: str, first: Segment) -> Source:
+    """`contained(#pointer).rest`: the rest is read in the contained resource."""
+    if not (first.predicate or "").startswith("#"):
+        raise PathError(f"{path!r} does not say which reference names the contained resource")
+    pointer = _source(root, Column("pointer", "string", False, "keep", None, ""), str(first.predicate)[1:])
+    root.child("contained", many=True).is_a(_RAW_OBJECT)
+    inside = _Node()
+    source = _source(inside, column, path.partition(").")[2])
+    return Source("contained", path, (), Inner(pointer, source, msgspec.json.Decoder(inside.children[source.key].type(source.key))))
+
+
 def _end(node: _Node, column: Column, last: Segment) -> Callable[[Any], Any] | None:
     """Give the node at the end of a path its type; return what turns one value of it into the column's."""
     if column.verb == "codings":
@@ -203,6 +247,9 @@ def _end(node: _Node, column: Column, last: Segment) -> Callable[[Any], Any] | N
         node.child("valueQuantity").have("unit", "code")
         node.child("valueQuantity").child("value").is_a(float)
         return _components
+    if column.verb == "present":
+        node.is_a(Any)
+        return _is_there
     if column.verb not in ("aliases", "person", "record", "keep", "year", "month", "day"):
         raise PathError(f"the verb {column.verb!r} of column {column.name!r} has no meaning for FHIR")
     if last.name == "identifier":
@@ -210,6 +257,11 @@ def _end(node: _Node, column: Column, last: Segment) -> Callable[[Any], Any] | N
         return _identifiers if column.verb == "aliases" else _identifier
     node.is_a(_SCALARS.get(column.type, str) if column.verb == "keep" else str)
     return None
+
+
+def _is_there(value: Any) -> bool | None:
+    """True, or null like all that is absent: `[]` and `{}` say nothing."""
+    return None if value in ([], {}) else True
 
 
 def _codings(codings: Sequence[Any]) -> list[dict[str, Any]] | None:
@@ -260,7 +312,12 @@ def _element(index: int) -> Getter:
 
 
 def _matching(node: _Node, predicate: str) -> Getter:
-    """`(us-core-race)` looks at the url of an extension, `(system~a|b)` into the named field."""
+    """`(us-core-race)` looks at the url of an extension, `(system~a|b)` into the named field, `(type=A|B)` at codes of the named concept."""
+    name, equals, codes = predicate.partition("=")
+    if equals:
+        node.child(name).child("coding", many=True).have("code")
+        concept_of, accepted = attrgetter(f"f_{name}"), frozenset(codes.split("|"))
+        return _each(lambda values: next((v for v in values if v is not None and accepted & _codes(concept_of(v))), None))
     name, tilde, texts = predicate.partition("~")
     field_name, wanted = (name, tuple(texts.split("|"))) if tilde else ("url", (predicate,))
     node.have(field_name)
@@ -270,6 +327,10 @@ def _matching(node: _Node, predicate: str) -> Getter:
         return any(w in text for w in wanted) if tilde else text.rsplit("/", 1)[-1] == predicate
 
     return _each(lambda values: next((v for v in values if v is not None and text_of(v) and fits(text_of(v))), None))
+
+
+def _codes(concept: Any) -> set[str]:
+    return {c.f_code for c in (concept and concept.f_coding) or () if c is not None and c.f_code}
 
 
 def _only(values: list[Any]) -> list[Any]:

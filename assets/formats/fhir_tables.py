@@ -1,6 +1,6 @@
 """Which table a resource goes to, and whether it may be read at all.
 
-Belongs here: resource types, other FHIR versions, modifier extensions. Does not belong here: values of columns (`fhir_columns`).
+Belongs here: resource types, other FHIR versions, modifier extensions, implicit rules. Does not belong here: values of columns (`fhir_columns`).
 
 Why by shape: the set of keys of a resource, in order, stands for thousands of resources. What is true of a shape is found out once, and the
 values of resources of one shape come out of Python's dictionaries in one sweep.
@@ -24,6 +24,12 @@ CATCH_ALL = "resource"
 """Entity of the resource types that have none of their own."""
 
 Columns = Mapping[str, Sequence[msgspec.Raw]]
+
+_MODIFIERS = {"modifierExtension": Reason.MODIFIER_EXTENSION, "implicitRules": Reason.IMPLICIT_RULES}
+"""Top-level keys that may turn round what the resource says (R4 2.1.0.3, 2.4.1). A table that reads them itself gets the resource: a Consent
+that is not understood has to end an earlier one, not to leave it in force."""
+_INNER_MODIFIER = b'"modifierExtension":'
+"""The same further in: it counts in what is read, because it changes the element it stands in and no other."""
 
 
 @dataclass
@@ -89,7 +95,7 @@ class Tables:
                 of_kind[1].append(number)
         for kind, (chosen, places) in members.items():
             name = kind.__name__
-            wanted = self._wanted(name) | OTHER_VERSION_TEXTS.get(name, {}).keys() | {"modifierExtension"}
+            wanted = self._wanted(name) | OTHER_VERSION_TEXTS.get(name, {}).keys() | _MODIFIERS.keys()
             columns = {key: values_of(chosen, key) for key in keys_of(kind) if key in wanted}
             if "resourceType" in wanted:
                 columns["resourceType"] = [msgspec.Raw(f'"{name}"'.encode())] * len(chosen)
@@ -116,18 +122,34 @@ class Tables:
             self._reject(numbers, Reason.NOT_A_FHIR_RESOURCE if kind is None else reason, "$.resourceType")
             return
         _check_version(kind, columns, numbers)
-        if "modifierExtension" in columns:
-            modified = [bytes(v) not in (b"null", b"[]") for v in columns["modifierExtension"]]
-            self._reject([n for n, bad in zip(numbers, modified, strict=True) if bad], Reason.MODIFIER_EXTENSION, "$.modifierExtension")
-            chosen = [i for i, bad in enumerate(modified) if not bad]
-            columns, numbers = _choose(columns, chosen), [numbers[i] for i in chosen]
+        name = entity_of(kind)
+        name = name if name in self._keys else CATCH_ALL
+        wanted = self._keys[name]
+        for key, modifies in _MODIFIERS.items():
+            if key in columns and key not in wanted:
+                fine = [bytes(v) in (b"null", b"[]") for v in columns[key]]
+                columns, numbers = self._keep(columns, numbers, fine, modifies, f"$.{key}")
+        texts = {key: b"\n".join(values) for key, values in columns.items() if key in wanted}
+        hidden = [] if "modifierExtension" in wanted else [key for key, joined in texts.items() if _INNER_MODIFIER in joined]
+        if hidden:
+            for key in hidden:
+                fine = [_INNER_MODIFIER not in bytes(v) for v in columns[key]]
+                columns, numbers = self._keep(columns, numbers, fine, Reason.MODIFIER_EXTENSION, f"$.{key}")
+            texts = {key: b"\n".join(values) for key, values in columns.items() if key in wanted}
         if numbers:
-            name = entity_of(kind)
-            name = name if name in self._keys else CATCH_ALL
             group = self.groups.setdefault(name, Group())
             group.numbers += numbers
-            wanted = self._keys[name]
-            group.parts.append((len(numbers), {key: b"\n".join(values) for key, values in columns.items() if key in wanted}))
+            group.parts.append((len(numbers), texts))
+
+    def _keep(
+        self, columns: Columns, numbers: list[int], fine: Sequence[bool], reason: Reason, rule: str
+    ) -> tuple[Columns, list[int]]:
+        """Leave out the resources that are not fine."""
+        if all(fine):
+            return columns, numbers
+        self._reject([n for n, good in zip(numbers, fine, strict=True) if not good], reason, rule)
+        chosen = [i for i, good in enumerate(fine) if good]
+        return _choose(columns, chosen), [numbers[i] for i in chosen]
 
     def _wrong_type(self, kind: str, number: int) -> Reason | None:
         if kind in R4_TYPES:

@@ -105,6 +105,10 @@ class Reason(StrEnum):
         "modifier_extension", "record", "The resource carries a modifierExtension, which may turn its meaning round.",
         "FHIR forbids reading it without understanding the extension; tell us what it means.",
     )  # fmt: skip
+    IMPLICIT_RULES = (
+        "implicit_rules", "record", "The resource names implicitRules, which may turn its meaning round.",
+        "FHIR forbids reading it without knowing the rules; export without them, or tell us what they say.",
+    )  # fmt: skip
 
     # --- delimited text, one record -----------------------------------------------------------------------------------
     RAGGED_ROW = (

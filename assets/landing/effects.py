@@ -153,7 +153,7 @@ class _Search:
                 self._changed.setdefault(scope, set()).update(ids)
 
     def _look_at_places(self, entity: Entity, table: str) -> None:
-        columns = ", ".join(sql_name(c.name) for c in entity.columns)
+        columns = ", ".join(sql_name(c.name) for c in entity.columns if c.name != "version_at")  # touched is not changed
         scope = self._scope(entity)
         if scope is None:  # a list that is delivered whole, such as a site's own concepts
             newest = f"(select max(_sequence) from {table} where not {self._is_own})"

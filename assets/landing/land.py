@@ -41,6 +41,7 @@ from assets.privacy.vault import Resolution
 _TOMBSTONE_RULES = {
     "record_id": Rule("record_id", "record", None, ""),
     "entity_name": Rule("entity_name", "keep", None, ""),
+    "is_last": Rule("is_last", "keep", None, ""),
 }
 
 

@@ -8,6 +8,7 @@ Verbs (a rule is `column = "verb [SCOPE] path"`; `|` separates alternative paths
 ====================  ==========================================================================================
 keep P                the value passes after its type check
 keep_if COL=VAL P     passes where another column has this value, else null
+present P             true where anything stands there, whatever it is; the value does not pass
 year P, month P,      parts of a date; month and day are null where the date is partial
 day P
 codings P             FHIR codings as (system, code); display and text do not pass
@@ -34,7 +35,7 @@ from pathlib import Path
 _RULES = Path(__file__).parent / "rules"
 
 _SCOPED = frozenset({"record", "aliases", "key", "keep_if", "person_of"})
-_PLAIN = frozenset({"keep", "year", "month", "day", "codings", "components", "number", "comparator", "person"})
+_PLAIN = frozenset({"keep", "year", "month", "day", "codings", "components", "number", "comparator", "person", "present"})
 SURROGATE_VERBS = frozenset({"record", "aliases", "key"})
 """Verbs whose output is a keyed hash of identifiers."""
 

@@ -30,7 +30,7 @@ def test_only_what_the_allow_list_names_passes(read_fhir: Read) -> None:
     (row,) = read_fhir(patient).tables["patient"]
     assert row == {
         "record_id": "p1", "person_id": "p1", "birth_year": 1970, "birth_month": 6, "birth_day": 15, "gender_code": "female",
-        "race_code": None, "ethnicity_code": None, "is_deceased": None, "deceased_at": None,
+        "race_code": None, "ethnicity_code": None, "is_deceased": None, "deceased_at": None, "version_at": None,
         "address_state": "Seoul-si", "address_country": "KR",
         "_identity_local": "p1", "_identity_local_identifiers": None, "_identity_kr_rrn": None, "_file": 0, "_row_number": 1,
     }  # fmt: skip

@@ -50,6 +50,8 @@ FHIR_RECORDS: list[tuple[str, bytes | str, str | None]] = [
     ("not_a_fhir_resource", "[1,2]", None),
     ("unknown_resource_type", '{"resourceType":"Pateint","id":"p"}', "$.resourceType"),
     ("modifier_extension", O + ',"modifierExtension":[{"url":"http://x/not","valueBoolean":true}]}', "$.modifierExtension"),
+    ("modifier_extension", O + ',"valueQuantity":{"value":1,"modifierExtension":[{"url":"http://x/not"}]}}', "$.valueQuantity"),
+    ("implicit_rules", O + ',"implicitRules":"http://x/rules"}', "$.implicitRules"),
 ]
 
 
