@@ -26,7 +26,8 @@ from assets.ledger.schema import DeliveryState
 from assets.quiet import break_quiet, code_version, default_sites_folder, is_quiet, mark_quiet
 from assets.sites.site import Site
 
-CONSENT_EVENTS = "raw/consent/event"
+CONSENT_EVENTS = ("raw/consent/event", "raw/fhir/consent")
+"""Tables whose `effective_date` and `valid_until_date` let consent begin and end."""
 LINKS = "raw/people/link"
 
 _SITE_SCHEMA = pa.schema([
@@ -200,8 +201,7 @@ def _aged_buckets(workspace: Workspace, since: str, until: str) -> frozenset[int
         select distinct person_bucket from events
         where (effective_date > {start} and effective_date <= {stop}) or (valid_until_date >= {start} and valid_until_date < {stop})
     """
-    rows = _query_raw(workspace, CONSENT_EVENTS, query)
-    return frozenset(bucket for (bucket,) in rows)
+    return frozenset(bucket for key in CONSENT_EVENTS for (bucket,) in _query_raw(workspace, key, query))
 
 
 def _next_consent_change(workspace: Workspace, as_of: str) -> str | None:
@@ -213,9 +213,8 @@ def _next_consent_change(workspace: Workspace, as_of: str) -> str | None:
             select valid_until_date + 1 from events where valid_until_date >= {today}
         )
     """
-    rows = _query_raw(workspace, CONSENT_EVENTS, query)
-    day = rows[0][0] if rows else None
-    return None if day is None else (day.isoformat() if isinstance(day, date) else str(day)[:10])
+    days = [day for key in CONSENT_EVENTS for (day,) in _query_raw(workspace, key, query) if day is not None]
+    return min((day.isoformat() if isinstance(day, date) else str(day)[:10] for day in days), default=None)
 
 
 def _alias_buckets(workspace: Workspace, buckets: list[int]) -> set[int]:

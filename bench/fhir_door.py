@@ -63,13 +63,13 @@ def write_export(source: Path, out: Path, target_bytes: int) -> tuple[int, int]:
             for copy in range(copies):
                 mark = f"{copy:08x}"
                 for line in lines:
-                    file.write(_renumber(line, mark) + "\n")
+                    file.write(renumber(line, mark) + "\n")
                     resources += 1
         size += (out / f"{kind}.000.ndjson").stat().st_size
     return resources, size
 
 
-def _renumber(line: str, mark: str) -> str:
+def renumber(line: str, mark: str) -> str:
     """New ids for a copy: the first eight digits of every UUID are replaced."""
     import re
 

@@ -23,7 +23,7 @@ from sqlglot.errors import SqlglotError
 from assets.contracts.table import all_entities
 from assets.dbt_manifest import Node, raw_key
 
-MACHINERY = frozenset({"consent_relation", "stg_consent__events"})
+MACHINERY = frozenset({"consent_relation", "stg_consent__events", "stg_fhir__consents"})
 """Models that may read before consent. A name added here opens raw rows of people to that model."""
 
 RELATION = "consent_relation"

@@ -28,6 +28,7 @@
       where {{ bucket_predicate(plan.buckets, 'c') }}
         and c.person_id = r.person_id
         and c.legal_basis = s.legal_basis
+        and coalesce(c.only_site, r.site) = r.site
         and c.scope_code in ('{{ scope }}', 'all')
         {%- if event_date is not none %}
         and coalesce(r._event_date, date '1800-01-01') >= coalesce(c.valid_from, date '0001-01-01')

@@ -123,7 +123,7 @@
 {%- endmacro %}
 {% macro duckdb__standard_first(codings) -%}
   case
-    when len({{ codings }}) < 2 then {{ codings }}
+    when coalesce(len({{ codings }}), 0) < 2 then {{ codings }} -- null stays null: list_concat would make it an empty list
     else list_concat(
       list_filter({{ codings }}, lambda c: c.system in {{ biodam._standard_systems() }}),
       list_filter({{ codings }}, lambda c: not coalesce(c.system in {{ biodam._standard_systems() }}, false))
@@ -175,11 +175,14 @@
   case
     when {{ kind }} = 'allergy' then 'observation'
     when {{ kind }} = 'device' then 'device_exposure'
+    when {{ kind }} = 'specimen' then 'specimen'
     when {{ domain }} = 'Condition' then 'condition_occurrence'
     when {{ domain }} = 'Drug' then 'drug_exposure'
     when {{ domain }} = 'Procedure' then 'procedure_occurrence'
     when {{ domain }} = 'Measurement' then 'measurement'
     when {{ domain }} = 'Observation' then 'observation'
+    when {{ domain }} = 'Device' then 'device_exposure'
+    when {{ kind }} = 'device' then 'device_exposure'
     when {{ kind }} = 'condition' then 'condition_occurrence'
     when {{ kind }} in ('drug', 'immunization') then 'drug_exposure'
     when {{ kind }} = 'procedure' then 'procedure_occurrence'
@@ -211,6 +214,15 @@
     {{ 'cast(' ~ (name if loaded else 'null') ~ ' as ' ~ type ~ ') as ' ~ name }}{% if not loop.last %},{% endif %}
   {%- endfor %}
   {% if loaded %}from {{ relation }}{% else %}where false{% endif %}
+{%- endmacro %}
+
+{#- What a purpose of a FHIR Consent covers, null where we do not understand it. The programme's own codes name its scopes; research on
+    health (HL7 v3 ActReason HRESCH, BIORCH) covers clinical records and no more. -#}
+{% macro consent_scope_of(system, code) -%}
+  case
+    when {{ system }} = 'urn:biodam:consent-scope' and {{ code }} in ('clinical', 'genomic', 'specimen', 'claims', 'lifelog') then {{ code }}
+    when {{ system }} = 'http://terminology.hl7.org/CodeSystem/v3-ActReason' and {{ code }} in ('HRESCH', 'BIORCH') then 'clinical'
+  end
 {%- endmacro %}
 
 {#- Concept "Allergy to drug" (SNOMED 416098002); the drug is then the value. -#}

@@ -2,12 +2,19 @@
 
 {% set scopes = ['clinical', 'genomic', 'specimen', 'claims', 'lifelog'] %}
 
-with events as (
+-- A consent service speaks for all sites. A hospital's FHIR Consent grants only what that hospital holds (only_site), but withdraws everywhere.
+with delivered as (
+
+    {{ union_by_name(['stg_consent__events', 'stg_fhir__consents']) }}
+
+),
+
+events as (
 
     select
         *,
         case when event_type in ('withdraw', 'expire') then 1 else 0 end as strictness
-    from {{ ref('stg_consent__events') }}
+    from delivered
     where effective_date <= {{ as_of() }}
 
 ),
@@ -34,15 +41,29 @@ scoped as (
 
 ),
 
+-- what a site holds is decided by its own grants together with all that counts everywhere
+sided as (
+
+    select scoped.*, '' as side from scoped where only_site is null
+    union all
+    select scoped.*, sides.only_site as side
+    from scoped
+    inner join (select distinct person_id, decided_scope, only_site from scoped where only_site is not null) as sides
+        on sides.person_id = scoped.person_id
+        and sides.decided_scope = scoped.decided_scope
+        and coalesce(scoped.only_site, sides.only_site) = sides.only_site
+
+),
+
 -- on one day the strict reading wins: who granted and withdrew has withdrawn
 decided as (
 
     select
         *,
         row_number() over (
-            partition by person_id, decided_scope order by effective_date desc, strictness desc, record_id desc
+            partition by person_id, decided_scope, side order by effective_date desc, strictness desc, record_id desc
         ) as recency
-    from scoped
+    from sided
 
 )
 
@@ -52,9 +73,14 @@ select
     'consented' as legal_basis,
     decided_scope as scope_code,
     coalesce(covers_from_date, date '0001-01-01') as valid_from,
-    coalesce(valid_until_date, date '9999-12-31') as valid_to
+    coalesce(valid_until_date, date '9999-12-31') as valid_to,
+    only_site
 from decided
-where recency = 1 and strictness = 0 and coalesce(valid_until_date >= {{ as_of() }}, true)
+where recency = 1
+    and strictness = 0
+    and coalesce(valid_until_date >= {{ as_of() }}, true)
+    -- what counts everywhere is told once
+    and coalesce(only_site, '') = side
 
 union all
 
@@ -64,7 +90,8 @@ select distinct
     'published' as legal_basis,
     'all' as scope_code,
     date '0001-01-01' as valid_from,
-    date '9999-12-31' as valid_to
+    date '9999-12-31' as valid_to,
+    cast(null as varchar) as only_site
 from {{ unconsented_rows('people', 'sighting') }} as sighting
 inner join {{ ref('stg_reference__sites') }} as site on site.site = sighting.site
 where site.legal_basis = 'published'

@@ -7,6 +7,11 @@ with events as (
     {{ union_by_name([
         'stg_fhir__conditions',
         'stg_fhir__medication_requests',
+        'stg_fhir__medication_administrations',
+        'stg_fhir__medication_dispenses',
+        'stg_fhir__medication_statements',
+        'stg_fhir__specimens',
+        'stg_fhir__devices',
         'stg_fhir__procedures',
         'stg_fhir__observations',
         'stg_fhir__immunizations',
@@ -25,20 +30,34 @@ with events as (
         'stg_omop__procedure_occurrences',
         'stg_omop__measurements',
         'stg_omop__observations',
+        'stg_omop__device_exposures',
+        'stg_omop__specimens',
         'int_claim_events__shaped',
         'int_claim_checkups__shaped'
     ]) }}
+
+),
+
+-- FHIR may name a drug by reference to a Medication
+named as (
+
+    select
+        events.*,
+        coalesce(events.codings, medication.codings) as known_codings
+    from events
+    left join {{ ref('stg_fhir__medications') }} as medication
+        on medication.site = events.site and medication.medication_id = events.medication_id
 
 )
 
 select
     *,
-    coalesce(source_system, {{ list_element('codings', 1) }}.system) as system_1,
-    coalesce(source_code, {{ list_element('codings', 1) }}.code) as code_1,
-    {{ list_element('codings', 2) }}.system as system_2,
-    {{ list_element('codings', 2) }}.code as code_2,
-    {{ list_element('codings', 3) }}.system as system_3,
-    {{ list_element('codings', 3) }}.code as code_3,
+    coalesce(source_system, {{ list_element('known_codings', 1) }}.system) as system_1,
+    coalesce(source_code, {{ list_element('known_codings', 1) }}.code) as code_1,
+    {{ list_element('known_codings', 2) }}.system as system_2,
+    {{ list_element('known_codings', 2) }}.code as code_2,
+    {{ list_element('known_codings', 3) }}.system as system_3,
+    {{ list_element('known_codings', 3) }}.code as code_3,
     {{ list_element('value_codings', 1) }}.system as value_system,
     {{ list_element('value_codings', 1) }}.code as value_code
-from events
+from named

@@ -24,6 +24,8 @@ select
         when 'procedure_occurrence' then 'Procedure'
         when 'device_exposure' then 'Device'
         when 'measurement' then 'Measurement'
+        when 'device_exposure' then 'Device'
+        when 'specimen' then 'Specimen'
         else 'Observation'
     end as domain_id,
     case when records < 5 then '<5' else cast(records as varchar) end as record_count,

@@ -8,7 +8,9 @@
     'procedure_occurrence': 'procedure_date',
     'device_exposure': 'device_exposure_start_date',
     'measurement': 'measurement_date',
-    'observation': 'observation_date'
+    'observation': 'observation_date',
+    'device_exposure': 'device_exposure_start_date',
+    'specimen': 'specimen_date'
 } %}
 
 with spans as (

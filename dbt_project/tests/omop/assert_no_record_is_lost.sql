@@ -10,7 +10,9 @@ with counted as (
     select 'visit', -count(*) from {{ person_ref('set_aside_events') }} as visit where event_kind = 'visit'
     union all
     select 'event', count(*) from {{ person_ref('int_events__coded') }} as event
-    {% for table in ['condition_occurrence', 'drug_exposure', 'device_exposure', 'procedure_occurrence', 'measurement', 'observation'] -%}
+    {% for table in [
+        'condition_occurrence', 'drug_exposure', 'procedure_occurrence', 'measurement', 'observation', 'device_exposure', 'specimen'
+    ] -%}
     union all
     select 'event', -count(*) from {{ person_ref(table) }} as {{ table }}
     {% endfor -%}

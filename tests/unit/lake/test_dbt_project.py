@@ -40,7 +40,7 @@ sources:
 {{ config(partition_by='person_bucket') }}
 select
   person_id, person_bucket, 'consented' as legal_basis, scope_code, max(covers_from_date) as valid_from,
-  max(valid_until_date) as valid_to
+  max(valid_until_date) as valid_to, cast(null as varchar) as only_site
 from {{ ref('stg_consent__events') }} as e
 where effective_date <= {{ as_of() }}
 group by person_id, person_bucket, scope_code

@@ -7,6 +7,7 @@ select
     encounter_id as visit_id,
     provider_id,
     {{ standard_first('codings') }} as codings,
+    medication_id,
     {{ local_date('authored_at') }} as start_date,
     authored_at as start_at,
     quantity,

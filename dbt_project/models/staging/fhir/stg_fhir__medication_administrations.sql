@@ -1,0 +1,20 @@
+select
+    record_id,
+    person_id,
+    person_bucket,
+    site,
+    'drug' as event_kind,
+    encounter_id as visit_id,
+    provider_id,
+    {{ standard_first('codings') }} as codings,
+    medication_id,
+    32818 as type_concept_id,
+    {{ local_date('started_at') }} as start_date,
+    started_at as start_at,
+    {{ local_date('ended_at') }} as end_date,
+    ended_at as end_at,
+    {{ list_element('route_codings', 1) }}.code as route_source_value,
+    dose_value as quantity,
+    dose_unit as dose_unit_source_value,
+    status = 'not-done' as is_negated
+from {{ consented_rows('fhir', 'medication_administration', event_date=local_date('started_at')) }} as medication_administration
