@@ -19,9 +19,8 @@ from bench.measure import Cost, machine, need_shared, run
 READ = """
 import json, sys
 from pathlib import Path
-from assets.formats.child import run_job
+from assets.formats.child import main
 from assets.formats.count import count_records
-from assets.formats.job import load_job
 from assets.landing.job import build_job, file_jobs
 from assets.landing.manifest import read_manifest
 from assets.sites.site import load_sites
@@ -31,7 +30,8 @@ files = file_jobs(read_manifest(folder)[0], folder, feed)
 if sys.argv[3] == "count":
     print(sum(count_records(f.path, "fhir", f.compression).records for f in files))
 else:
-    run_job(load_job(build_job("fhir", files, feed, spool)))
+    (spool / "JOB.json").write_text(json.dumps(build_job("fhir", files, feed, spool)))
+    sys.exit(main(str(spool / "JOB.json")))
 """
 
 

@@ -92,7 +92,7 @@ class Inner:
         if not reference or not contained or not reference.startswith("#"):
             return None
         wanted = msgspec.json.encode(reference[1:])
-        found = next((r for r in contained if r is not None and bytes(r.get("id", b"")) == wanted), {})
+        found: Mapping[str, msgspec.Raw] = next((r for r in contained if r is not None and bytes(r.get("id", b"")) == wanted), {})
         return self.source.get([self.decoder.decode(found[self.source.key])])[0] if self.source.key in found else None
 
 

@@ -141,9 +141,7 @@ class Tables:
             group.numbers += numbers
             group.parts.append((len(numbers), texts))
 
-    def _keep(
-        self, columns: Columns, numbers: list[int], fine: Sequence[bool], reason: Reason, rule: str
-    ) -> tuple[Columns, list[int]]:
+    def _keep(self, columns: Columns, numbers: list[int], fine: Sequence[bool], reason: Reason, rule: str) -> tuple[Columns, list[int]]:
         """Leave out the resources that are not fine."""
         if all(fine):
             return columns, numbers

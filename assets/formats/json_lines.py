@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,6 +30,8 @@ _DECODER = msgspec.json.Decoder(Row)
 _ENCODER = msgspec.json.Encoder()
 _ALL = msgspec.json.Decoder()
 _KEY_ENDS = b'":'
+_PIECE_BYTES = 2**16
+"""Decoded whole at a time. Objects of so little text stay in the processor's cache and their memory with Python: a third of the CPU of 4 MiB."""
 _PLAIN_KEY = re.compile(r"[A-Za-z_]\w{0,63}", re.A)
 
 
@@ -129,11 +131,24 @@ def _tighten(block: bytes) -> bytes | None:
 
 def _keys_once(text: bytes, depth: int) -> bool:
     """Does no object of these lines hold a key twice, at whatever depth? False also where it cannot be told."""
+    return all(_piece_keys_once(piece, depth) for piece in _pieces(text))
+
+
+def _piece_keys_once(text: bytes, depth: int) -> bool:
     try:
         again = _ENCODER.encode_lines(decode_lines(_ALL, text, depth))
     except (msgspec.DecodeError, RecursionError):
         return False
     return again == text or again.count(_KEY_ENDS) == text.count(_KEY_ENDS)
+
+
+def _pieces(text: bytes) -> Iterator[bytes]:
+    """Whole lines, about `_PIECE_BYTES` at a time."""
+    start = 0
+    while start < len(text):
+        end = text.find(b"\n", start + _PIECE_BYTES) + 1 or len(text)
+        yield text[start:end]
+        start = end
 
 
 def _judge_line(line: bytes, depth: int, *, inside: bool) -> Row | tuple[Reason, str | None]:

@@ -59,7 +59,9 @@ def spool_schema(plan: EntityPlan) -> pa.Schema:
 
 
 _PLACE = [pa.field("_file", pa.int32()), pa.field("_row_number", pa.int64())]
-_TOMBSTONES = pa.schema([("record_id", pa.string()), ("entity_name", pa.string()), ("is_last", pa.bool_()), ("_scope", pa.string()), *_PLACE])
+_TOMBSTONES = pa.schema(
+    [("record_id", pa.string()), ("entity_name", pa.string()), ("is_last", pa.bool_()), ("_scope", pa.string()), *_PLACE]
+)
 
 
 @dataclass(frozen=True)

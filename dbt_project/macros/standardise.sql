@@ -182,7 +182,6 @@
     when {{ domain }} = 'Measurement' then 'measurement'
     when {{ domain }} = 'Observation' then 'observation'
     when {{ domain }} = 'Device' then 'device_exposure'
-    when {{ kind }} = 'device' then 'device_exposure'
     when {{ kind }} = 'condition' then 'condition_occurrence'
     when {{ kind }} in ('drug', 'immunization') then 'drug_exposure'
     when {{ kind }} = 'procedure' then 'procedure_occurrence'

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import duckdb
 
+from assets.lake.commits import read_snapshot
 from assets.landing.door import admit
 from assets.landing.land import land
 from assets.landing.workspace import Workspace
-from assets.lake.commits import read_snapshot
 
 Deliver = Callable[..., Path]
 

@@ -53,7 +53,9 @@ def _patient(name: str, **more: Any) -> Resource:
 
 def _ordered(name: str, person: str) -> Resource:
     reference = {"reference": "Medication/m1"}
-    return _resource("MedicationRequest", name, person, status="active", intent="order", authoredOn="2024-03-01", medicationReference=reference)
+    return _resource(
+        "MedicationRequest", name, person, status="active", intent="order", authoredOn="2024-03-01", medicationReference=reference
+    )
 
 
 def _lines(*resources: Resource) -> str:
@@ -138,4 +140,3 @@ def test_every_record_is_accounted_for_and_no_resident_number_is_in_the_lake(lak
     assert (feed["conserved"], feed["delivered"], feed["landed"]) == (True, 19, 19)
     for path in (p for name in ("tables", "control", "catalogue") for p in (biodam.lake / name).rglob("*") if p.is_file()):
         assert RESIDENT_NUMBER.encode() not in path.read_bytes(), path.relative_to(biodam.lake)
-

@@ -203,7 +203,7 @@ def test_another_fhir_version_refuses_the_delivery(read: Read, line: str, rule: 
 def test_r4_shapes_that_only_look_like_another_version_pass(read: Read) -> None:
     lines = [
         '{"resourceType":"DocumentReference","id":"d","status":"current","context":{"encounter":[]}}',
-        '{"resourceType":"MedicationAdministration","id":"m","status":"completed","context":{"reference":"Encounter/e"}}',
+        '{"resourceType":"MedicationAdministration","id":"m","status":"completed","subject":{"reference":"Patient/p"},"context":{"reference":"Encounter/e"}}',
         '{"resourceType":"Condition","id":"c","clinicalStatus":{"coding":[{"code":"active"}]},"subject":{"reference":"Patient/p"}}',
     ]
     found = read("fhir", "fhir", {"a.ndjson": "\n".join(lines)})
