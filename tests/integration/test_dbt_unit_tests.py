@@ -1,0 +1,25 @@
+"""dbt's own unit tests (the `unit_tests` of the yml files). Builds of a lake leave them out: they say nothing of its data."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from assets.dbt_manifest import PROJECT, load_manifest
+from tests.conftest import REPOSITORY
+from tests.integration.conftest import Small
+
+
+def test_every_dbt_unit_test_passes(small: Small, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "assets.dbt_process", "--log-format", "json", "test", "--select", "test_type:unit"]
+    folders = ["--project-dir", str(PROJECT), "--profiles-dir", str(PROJECT), "--target-path", str(tmp_path)]
+    environment = {**os.environ, **small.biodam.environment, "LAKE_ROOT": str(small.biodam.lake)}
+    done = subprocess.run([*command, *folders], cwd=REPOSITORY, env=environment, capture_output=True, text=True, timeout=600)
+    events = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+    failed = [e["info"]["msg"] for e in events if e["info"]["level"] == "error"]
+    assert done.returncode == 0, "\n".join(failed)[-3000:]
+    (stats,) = [e["data"]["stats"] for e in events if e["info"]["name"] == "StatsLine"]
+    assert stats["pass"] >= len(load_manifest()["unit_tests"]) > 10
