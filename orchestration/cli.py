@@ -233,7 +233,7 @@ upkeep.add_to(cli)
 @cli.command()
 @click.pass_obj
 def doctor(settings: Settings) -> None:
-    """Look for what is set up wrongly. Exit code 1 if anything is."""
+    """Look for what is set up wrongly: folders, free disk, keys, site files, the dbt project, locks. Exit code 1 if anything is."""
     from orchestration.commands.doctor import examine
 
     findings = examine(settings)
