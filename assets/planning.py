@@ -19,6 +19,7 @@ from typing import Any
 import pyarrow as pa
 
 from assets.lake import tables
+from assets.lake.commits import newest_version, unrecorded_commits
 from assets.lake.extensions import open_duckdb
 from assets.landing.workspace import Workspace
 from assets.ledger.commits import CommitEntry, PendingChange
@@ -72,6 +73,8 @@ def next_build(workspace: Workspace, *, as_of: date, full: bool = False) -> Buil
         The plan, or None where nothing changed since the last finished build: then dbt need not start.
     """
     commits = workspace.commits
+    for run_id in commits.unfinished_builds():
+        _settle_killed_build(workspace, run_id)
     last, pending, version = commits.last_build(), commits.pending(), _build_version()
     everything = full or last is None or last["code_version"] != version or pending.buckets is None or last["as_of"] > as_of.isoformat()
     aged = frozenset() if everything or last is None else _aged_buckets(workspace, last["as_of"], as_of.isoformat())
@@ -94,6 +97,17 @@ def next_build(workspace: Workspace, *, as_of: date, full: bool = False) -> Buil
     _write_json(workspace.root / "control" / "plan.json", asdict(plan))
     commits.start_build(plan.run_id, as_of=plan.as_of, full=plan.full, buckets=plan.buckets, version=version)
     return plan
+
+
+def _settle_killed_build(workspace: Workspace, run_id: str) -> None:
+    """What a killed build committed is good, and the ledger has to know it, the commit it died after included."""
+    commits = workspace.commits
+    record_model_commits(workspace, model_commits(workspace.root, run_id))
+    for key, version in commits.latest_versions().items():
+        if not key.startswith(("raw/", "reference/")) and newest_version(workspace.lake, key) != version:
+            for found in unrecorded_commits(workspace.lake, key, version):
+                commits.record(CommitEntry(key, found.version, found.rows, found.files, found.log_sha256, f"build {run_id}"))
+    commits.fail_build(run_id)
 
 
 def finish_build(workspace: Workspace, plan: BuildPlan, *, covered: PendingChange | None = None) -> list[dict[str, Any]]:

@@ -160,6 +160,12 @@ class Commits:
         with self._engine.begin() as connection:
             connection.execute(BUILD.update().where(BUILD.c.run_id == run_id).values(state="failed"))
 
+    def unfinished_builds(self) -> list[str]:
+        """Builds that began and never said how they ended: they were killed, as only one runs at a time."""
+        query = sa.select(BUILD.c.run_id).where(BUILD.c.state == "started").order_by(BUILD.c.at)
+        with self._engine.connect() as connection:
+            return [str(row[0]) for row in connection.execute(query)]
+
     def build_count(self) -> int:
         """Builds ever started."""
         with self._engine.connect() as connection:
