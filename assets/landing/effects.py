@@ -46,9 +46,7 @@ class Effects:
     everybody: bool = False
 
 
-def find_effects(
-    lake: Lake, contract: Contract, rules: Mapping[str, EntityRules], key: DeliveryKey, versions: Mapping[str, int]
-) -> Effects:
+def find_effects(lake: Lake, contract: Contract, rules: Mapping[str, EntityRules], key: DeliveryKey, entities: Iterable[str]) -> Effects:
     """Look at what a delivery landed beside what its site had delivered before.
 
     Args:
@@ -56,14 +54,14 @@ def find_effects(
         contract: Of the delivery's family.
         rules: Allow-lists of the family: they say which column refers to which kind of record.
         key: The delivery.
-        versions: Entity -> table version that holds its rows; entities without rows are absent.
+        entities: Those it brought rows of.
 
     Returns:
         The effects. Asking again for the same delivery gives the same, or more where others landed since.
     """
     with duckdb.connect(config={"memory_limit": _MEMORY, "temp_directory": str(lake.scratch)}) as connection:
         search = _Search(connection, lake, contract, rules, key)
-        for name in versions:
+        for name in entities:
             search.look_at(contract.entities[name])
         search.follow()
         return search.effects
@@ -83,6 +81,7 @@ class _Search:
         self._is_own = f"_delivery_id = {sql_literal(key.delivery_id)}"
         self._changed: dict[str, set[int]] = {}
         self._tables: dict[str, str | None] = {}
+        self._earlier: dict[str, bool] = {}
         self._known: bool | None = None
         self.effects = Effects()
 
@@ -101,7 +100,9 @@ class _Search:
             self._look_at_places(entity, table)
 
     def follow(self) -> None:
-        """Everybody whose rows point to a changed place, directly or over others."""
+        """Everybody whose rows point to a changed place, directly or over others. Without one, no table is opened."""
+        if not any(self._changed.values()):
+            return
         places = [e for e in self._contract.entities.values() if not e.person_level and e.name != TOMBSTONE]
         for _ in range(_ROUNDS):
             before = {scope: len(ids) for scope, ids in self._changed.items()}
@@ -212,7 +213,9 @@ class _Search:
         return self._known
 
     def _has_earlier(self, table: str) -> bool:
-        return bool(self._run.execute(f"select exists (from {table} where not {self._is_own})").fetchall()[0][0])
+        if table not in self._earlier:
+            self._earlier[table] = bool(self._run.execute(f"select exists (from {table} where not {self._is_own})").fetchall()[0][0])
+        return self._earlier[table]
 
     def _ints(self, query: str) -> list[int]:
         return [int(value) for (value,) in self._run.execute(query).fetchall() if value is not None]
