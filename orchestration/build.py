@@ -14,13 +14,14 @@ from typing import Any
 import dagster as dg
 
 from assets.dbt_manifest import PROJECT, load_manifest
-from assets.feeds import ccda, claims_hira, claims_nhis, consent, dicom, emr_csv, fhir, hl7_v2, omop, open_mhealth, reference, synthea_csv
-from assets.feeds.landed import people_specs
+from assets.feeds import reference
+from assets.feeds.landed import landed, people_specs
 from assets.governance.consent_asset import consent_check
 from assets.governance.deliveries import deliveries_asset
 from assets.governance.upkeep_assets import UPKEEP
 from assets.resources import FastDbt, LakeResource
 from assets.serving.published import CATALOGUE, catalogue_asset
+from assets.sites.feed_kinds import FEED_KINDS
 from assets.sites.site import load_sites
 from assets.warehouse import warehouse_assets
 from orchestration.alerts import failed_runs
@@ -49,8 +50,7 @@ def build_defs(overrides: Mapping[str, Any] | None = None, settings: Settings | 
     settings.export()
     manifest = load_manifest()
     sites = load_sites(settings.sites_folder) if settings.sites_folder else load_sites()
-    families = (fhir, synthea_csv, omop, emr_csv, hl7_v2, ccda, claims_nhis, claims_hira, open_mhealth, dicom, consent)
-    landing = [a for family in families for a in family.assets(sites)]
+    landing = [landed(feed, sites=sites) for feed in FEED_KINDS]
     ends = [CATALOGUE, *(dg.AssetKey(["delivery", feed]) for feed in sorted({f for a in landing for f in _feeds(a)}))]
     return dg.Definitions(
         assets=[

@@ -37,6 +37,7 @@ from assets.formats.ccda_values import Flaw, read_codings, read_measure, read_pa
 from assets.formats.ccda_xml import read_tree
 from assets.formats.faults import Faults
 from assets.formats.job import Column, EntityPlan, Job, SourceFile
+from assets.formats.progress import Progress
 from assets.formats.reasons import FileRefused, Reason
 from assets.formats.spool import Rejection, Spool
 from assets.formats.stream import BLOCK_BYTES, Read, open_source
@@ -56,8 +57,8 @@ Rows = dict[str, list[tuple[Row, int]]]
 class CcdaReader:
     """Reads C-CDA documents into the spool of one job. A crash costs the document alone: no progress is told within it."""
 
-    def __init__(self, job: Job, spool: Spool) -> None:
-        """Compile the paths of every table."""
+    def __init__(self, job: Job, spool: Spool, progress: Progress) -> None:
+        """Compile the paths of every table. A document is read in one piece, so there is nothing to tell `progress`."""
         self._job, self._spool, self._faults = job, spool, Faults(job)
         zone = ZoneInfo(job.time_zone)
         self._makers = {name: _RowMaker(plan, zone) for name, plan in job.entities.items()}

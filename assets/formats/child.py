@@ -12,6 +12,7 @@ if __name__ == "__main__":  # pyarrow imports numpy where it is: 0.12 of 0.3 CPU
 
 import errno
 import gc
+import importlib
 import json
 import resource
 from pathlib import Path
@@ -78,43 +79,34 @@ def run_job(job: Job) -> None:
     spool.close(job)
 
 
+READERS = {
+    "ccda": "assets.formats.ccda:CcdaReader",
+    "delimited": "assets.formats.delimited:DelimitedReader",
+    "dicom": "assets.formats.dicom:DicomReader",
+    "fhir": "assets.formats.fhir:FhirReader",
+    "hl7": "assets.formats.hl7:Hl7Reader",
+    "open_mhealth": "assets.formats.omh:DataPointReader",
+    "parquet": "assets.formats.parquet:ParquetReader",
+}
+"""Wire format -> its reader, made of job, spool and progress."""
+
+NEEDS_NUMPY = frozenset({"hl7"})
+"""Formats read with NumPy; Arrow has started without it, and they meet in buffers only."""
+
+
 def make_reader(job: Job, spool: Spool, progress: Progress) -> Reader:
     """The reader of a wire format. Imports only that one: starting the child is a tenth of the cost of a small delivery.
 
     Raises:
         ValueError: No such format.
     """
-    if job.format == "fhir":
-        from assets.formats.fhir import FhirReader
-
-        return FhirReader(job, spool, progress)
-    if job.format == "delimited":
-        from assets.formats.delimited import DelimitedReader
-
-        return DelimitedReader(job, spool, progress)
-    if job.format == "parquet":
-        from assets.formats.parquet import ParquetReader
-
-        return ParquetReader(job, spool, progress)
-    if job.format == "hl7":
-        if "numpy" in sys.modules and not sys.modules["numpy"]:
-            del sys.modules["numpy"]  # HL7 is read with NumPy; Arrow has started without it, and they meet in buffers only
-        from assets.formats.hl7 import Hl7Reader
-
-        return Hl7Reader(job, spool, progress)
-    if job.format == "ccda":
-        from assets.formats.ccda import CcdaReader
-
-        return CcdaReader(job, spool)
-    if job.format == "open_mhealth":
-        from assets.formats.omh import DataPointReader
-
-        return DataPointReader(job, spool, progress)
-    if job.format == "dicom":
-        from assets.formats.dicom import DicomReader
-
-        return DicomReader(job, spool, progress)
-    raise ValueError(f"unknown wire format {job.format!r}")
+    if job.format not in READERS:
+        raise ValueError(f"unknown wire format {job.format!r}")
+    if job.format in NEEDS_NUMPY and "numpy" in sys.modules and not sys.modules["numpy"]:
+        del sys.modules["numpy"]
+    module, _, name = READERS[job.format].partition(":")
+    reader: Reader = getattr(importlib.import_module(module), name)(job, spool, progress)
+    return reader
 
 
 def _limit(job: Job) -> None:

@@ -86,12 +86,16 @@ def test_every_entity_is_read_by_a_staging_model_or_listed_with_a_reason(manifes
     assert sorted(RAW_ONLY.keys() - unread) == [], "read by a model now, or gone: take it off the list"
 
 
-def test_every_feed_has_a_contract_and_a_dagster_file() -> None:
+def test_every_feed_has_a_contract_and_a_reader() -> None:
     import importlib
+
+    from assets.formats.child import READERS
 
     for kind in FEED_KINDS.values():
         load_contract(kind.family)
-        assert hasattr(importlib.import_module(f"assets.feeds.{kind.family}"), "assets"), f"assets/feeds/{kind.family}.py has no assets()"
+        for name in set(kind.formats.values()):
+            module, _, reader = READERS[name].partition(":")
+            assert hasattr(importlib.import_module(module), reader), f"{name}: {module} has no {reader}"
 
 
 def test_only_staging_and_consent_read_raw_tables(manifest: Mapping[str, Any]) -> None:
