@@ -27,9 +27,15 @@ PAGES = {
     "group_omop": "/locations/biodam/asset-groups/omop",
     "asset": "/assets/cohort_type2_diabetes?view=overview",
     "partitions": "/assets/raw/fhir/patient?view=partitions&partition=h11",
+    "deliveries": "/assets/govern/deliveries?view=overview",
     "failed_check": "/assets/govern/deliveries?view=checks",
     "runs": "/runs",
 }
+PRESSED = {"deliveries": "[Show Markdown]"}
+"""Page -> button that is pressed before its picture is taken."""
+TALL = 1800
+"""Height of a page on which something is pressed: what opens is meant to be read to its end."""
+
 FLAGS = [
     "--headless",
     "--no-sandbox",
@@ -56,11 +62,18 @@ class Browser:
         self._socket: ClientConnection = self._open.enter_context(connect(self._page(port), max_size=None))
         self._number = 0
 
-    def shot(self, url: str, path: Path, wait: float) -> None:
-        """Open a page, wait for it to settle, close the welcome window and write a PNG."""
+    def shot(self, url: str, path: Path, wait: float, press: str | None = None) -> None:
+        """Open a page, wait for it to settle, close the welcome window, press a button by its text if asked to, and write a PNG."""
+        if press:
+            self._call("Emulation.setDeviceMetricsOverride", width=1600, height=TALL, deviceScaleFactor=1, mobile=False)
+        else:
+            self._call("Emulation.clearDeviceMetricsOverride")
         self._call("Page.navigate", url=url)
         time.sleep(wait)
         self._call("Runtime.evaluate", expression=DISMISS)
+        if press:
+            wanted = f"[...document.querySelectorAll('button')].filter(b => b.innerText.trim() === {json.dumps(press)})[0].click()"
+            self._call("Runtime.evaluate", expression=wanted)
         time.sleep(1.5)
         data = self._call("Page.captureScreenshot", format="png")["data"]
         path.write_bytes(base64.b64decode(data))
@@ -105,7 +118,7 @@ def main() -> None:
         browser = Browser(9333, profile)
         try:
             for name, path in pages.items():
-                browser.shot(options.url + path, IMAGES / f"{name}.png", options.wait)
+                browser.shot(options.url + path, IMAGES / f"{name}.png", options.wait, PRESSED.get(name))
                 print(IMAGES / f"{name}.png")
         finally:
             browser.close()

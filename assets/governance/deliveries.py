@@ -5,6 +5,7 @@ published. Does not belong here: the adding up (`accounts`).
 """
 
 from collections.abc import Iterator, Mapping
+from datetime import date
 from typing import Any
 
 import dagster as dg
@@ -12,6 +13,7 @@ import dagster as dg
 from assets.alerts import Alert, read_alerts
 from assets.asset_events import selected_partitions
 from assets.governance.accounts import Accounts, FeedAccount, add_up
+from assets.governance.deliveries_page import deliveries_page, trend_of
 from assets.landing.workspace import Workspace
 from assets.ledger.schema import DeliveryState
 from assets.planning import settle
@@ -49,7 +51,8 @@ def deliveries_asset(sites: Mapping[str, Site], deps: list[dg.AssetKey]) -> dg.A
                 group_name="govern",
                 owners=["team:data-platform"],
                 kinds={"sqlite"},
-                description="Grain: one row a delivery, in the control database. What was delivered, landed, quarantined, refused.",
+                description="Grain: one row a delivery, in the control database. What was delivered, landed, quarantined, refused. The page of the"
+                " newest materialisation says what came from whom, what is late, what was refused and why, and how that changes.",
             )
         ],
         check_specs=[*strict, *fresh],
@@ -61,7 +64,9 @@ def deliveries_asset(sites: Mapping[str, Site], deps: list[dg.AssetKey]) -> dg.A
             sweep_after_kill(workspace)
             settle(workspace, as_of=lake.day)
         accounts = add_up(workspace, day=lake.day)
-        yield dg.Output(None, output_name="govern__deliveries", metadata=_metadata(accounts))
+        yield dg.Output(
+            None, output_name="govern__deliveries", metadata=_metadata(accounts) | {"page": _page(workspace, accounts, lake.day)}
+        )
         wrong = [f"{f.site}/{f.feed}" for f in accounts.feeds if not f.conserved]
         yield _result(
             ALL_LANDED, not left, {"failed": dg.MetadataValue.md("\n".join(f"- {a.subject}: {a.message}" for a in left) or "none")}
@@ -95,27 +100,22 @@ def _feeds(workspace: Workspace, site: str) -> set[str]:
     return set(workspace.sites[site].feeds) if site in workspace.sites else set()
 
 
+def _page(workspace: Workspace, accounts: Accounts, day: date) -> dg.MarkdownMetadataValue:
+    trend = trend_of(workspace.deliveries.all_rows(), day)
+    expected = {name: site.expected_every_days for name, site in workspace.sites.items()}
+    return dg.MetadataValue.md(deliveries_page(accounts, trend, day=day, expected_days=expected))
+
+
 def _metadata(accounts: Accounts) -> dict[str, Any]:
-    rows = [
-        dg.TableRecord(
-            {
-                "site": f.site,
-                "feed": f.feed,
-                "deliveries": f.deliveries,
-                "delivered": f.delivered,
-                "landed": f.landed,
-                "quarantined": sum(f.quarantined.values()),
-                "duplicate": f.duplicate,
-                "conserved": f.conserved,
-                "waiting": f.waiting,
-            }
-        )
-        for f in accounts.feeds
-    ]
+    """Numbers that Dagster plots from run to run."""
+    feeds = accounts.feeds
     return {
-        "dagster/row_count": sum(f.deliveries for f in accounts.feeds),
-        "refused": len(accounts.refused),
-        "accounts": dg.MetadataValue.table(rows) if rows else "no site files",
+        "dagster/row_count": sum(f.deliveries for f in feeds),
+        "records_delivered": sum(f.delivered for f in feeds),
+        "records_quarantined": sum(sum(f.quarantined.values()) for f in feeds),
+        "deliveries_waiting": sum(f.waiting for f in feeds),
+        "deliveries_refused": len(accounts.refused),
+        "feeds_late": sum(f.late for f in feeds),
     }
 
 
