@@ -4,7 +4,8 @@ Belongs here: the rules. Does not belong here: Dagster (`consent_asset`), what c
 call `models_going_round`.
 
 Raw rows of people may be read in one way: a staging model calls `consented_rows(family, entity)`. The consent relation itself and the
-staging of consent events (`MACHINERY`) read before consent, because consent is made of it.
+staging of consent events (`MACHINERY`) read before consent, because consent is made of it. What people who withdrew left behind is read by
+the few models of `consent_exceptions`, held to what was reviewed there.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from sqlglot.errors import SqlglotError
 
 from assets.contracts.table import all_entities
 from assets.dbt_manifest import Node, raw_key
+from assets.governance.consent_exceptions import DOOR, EXCEPTIONS, WITHDRAWAL, readers_round, ways_round
 
 MACHINERY = frozenset({"consent_relation", "stg_consent__events", "stg_fhir__consents"})
 """Models that may read before consent. A name added here opens raw rows of people to that model."""
@@ -29,13 +31,13 @@ MACHINERY = frozenset({"consent_relation", "stg_consent__events", "stg_fhir__con
 RELATION = "consent_relation"
 _CONSENTED = "consented_rows"
 _UNCONSENTED = "unconsented_rows"
-_DOORS = frozenset({_CONSENTED, _UNCONSENTED, "raw_rows", "newest_links"})
+_DOORS = frozenset({_CONSENTED, _UNCONSENTED, DOOR, "raw_rows", "newest_links"})
 """Macros of `dbt_project/macros/rows.sql` that may name raw tables."""
 _BROUGHT_BY_MACROS = frozenset({"raw/people/link"})
 """Person-level tables that the doors themselves read; they hold surrogates of merged people and nothing else."""
 
 _COMMENT = re.compile(r"\{#.*?#\}|--[^\n]*|/\*.*?\*/", re.DOTALL)
-_CALL = re.compile(r"\b(consented_rows|raw_rows|source)\s*\(\s*['\"]([\w]+)['\"]\s*,\s*['\"](\w+)['\"]")
+_CALL = re.compile(r"\b(consented_rows|unconsented_rows|withdrawn_rows|raw_rows|source)\s*\(\s*['\"]([\w]+)['\"]\s*,\s*['\"](\w+)['\"]")
 _RAW = re.compile(r"\braw_[a-z_]+\"?\s*\.")
 _NUMBERS = re.compile(r"-?\b\d+\b(?:\s*,\s*-?\b\d+\b)*")
 _OWN_CODE = Path(__file__).read_text(encoding="utf-8")
@@ -96,11 +98,30 @@ class _Rules:
         """Violations of one model."""
         if node["name"] in MACHINERY:
             return
+        if node["name"] in EXCEPTIONS:
+            yield from (Violation(node["name"], how) for how in self._exceptional_ways(node))
+            return
         yield from (Violation(node["name"], how) for how in self._ways(node))
 
-    def _ways(self, node: Node) -> Iterator[str]:
+    def _exceptional_ways(self, node: Node) -> Iterator[str]:
+        code, calls = self._calls(node)
+        of_people = {(macro, key) for macro, key in calls if key in self._people}
+        yield from ways_round(node, self._raw_sources(node), of_people)
+        if _BY_NAME.search(code):
+            yield "reads a raw relation or a file by its name instead of through a macro"
+        if chain := self._way_to_unconsented(node, past=frozenset({_CONSENTED, DOOR})):
+            yield f"reads raw tables past {DOOR}() through the macro(s) {' -> '.join(chain)}"
+        yield from self._compiled_ways(node, WITHDRAWAL)
+
+    @staticmethod
+    def _calls(node: Node) -> tuple[str, set[tuple[str, str]]]:
+        """Code without comments, and (macro, raw table) of each call in it."""
         code = _COMMENT.sub(" ", node.get("raw_code") or "")
-        calls = {(macro, f"raw/{first.removeprefix('raw_')}/{second}") for macro, first, second in _CALL.findall(code)}
+        return code, {(macro, f"raw/{first.removeprefix('raw_')}/{second}") for macro, first, second in _CALL.findall(code)}
+
+    def _ways(self, node: Node) -> Iterator[str]:
+        code, calls = self._calls(node)
+        yield from readers_round(node, self._manifest)
         consented = {key for macro, key in calls if macro == _CONSENTED}
         for macro, key in sorted(calls):
             if macro != _CONSENTED and key in self._people:
@@ -116,16 +137,16 @@ class _Rules:
             yield f"reads raw tables past {_CONSENTED}() through the macro(s) {' -> '.join(chain)}"
         if self._tells_of_people(node) and not self._rests_on_consent(node):
             yield f"has person_id and rests on no model that reads {RELATION}"
-        yield from self._compiled_ways(node)
+        yield from self._compiled_ways(node, RELATION)
 
-    def _compiled_ways(self, node: Node) -> Iterator[str]:
-        """In compiled SQL: a raw table of people that no enclosing query ties to the consent relation."""
+    def _compiled_ways(self, node: Node, relation: str) -> Iterator[str]:
+        """In compiled SQL: a raw table of people that no enclosing query ties to the consent relation (or to withdrawals)."""
         sql = node.get("compiled_code") or ""
         if node["resource_type"] != "model" or not _RAW.search(sql):
             return
-        if (mark := fingerprint(sql)) in self._seen:
+        if (mark := fingerprint(f"{relation} {sql}")) in self._seen:
             return
-        found = list(_untied(sql, self._people))
+        found = list(_untied(sql, self._people, relation))
         if not found:
             self._seen.add(mark)
         yield from found
@@ -140,14 +161,14 @@ class _Rules:
     def _is_staging(node: Node) -> bool:
         return "staging" in node["fqn"][1:2]
 
-    def _way_to_unconsented(self, node: Node) -> list[str]:
-        """Macros, one calling the next, by which a model reaches the unconsented rows other than through the door; empty if none."""
+    def _way_to_unconsented(self, node: Node, past: frozenset[str] = frozenset({_CONSENTED})) -> list[str]:
+        """Macros, one calling the next, by which a model reaches the unconsented rows other than past its doors; empty if none."""
         stack: list[tuple[str, list[str]]] = [(m, []) for m in node["depends_on"]["macros"]]
         seen: set[str] = set()
         while stack:
             macro_id, before = stack.pop()
             name = macro_id.rsplit(".", 1)[-1]
-            if macro_id in seen or not macro_id.startswith(f"macro.{self._project}.") or name == _CONSENTED:
+            if macro_id in seen or not macro_id.startswith(f"macro.{self._project}.") or name in past:
                 continue
             seen.add(macro_id)
             chain = [*before, name]
@@ -187,7 +208,7 @@ def fingerprint(sql: str) -> str:
     return hashlib.sha256((_OWN_CODE + _NUMBERS.sub("#", sql)).encode()).hexdigest()
 
 
-def _untied(sql: str, people: Iterable[str]) -> Iterator[str]:
+def _untied(sql: str, people: Iterable[str], relation: str) -> Iterator[str]:
     try:
         query = sqlglot.parse_one(sql, dialect="duckdb")
     except SqlglotError:
@@ -195,16 +216,16 @@ def _untied(sql: str, people: Iterable[str]) -> Iterator[str]:
         return
     for table in query.find_all(exp.Table):
         key = f"raw/{table.db.removeprefix('raw_')}/{table.name}" if table.db.startswith("raw_") else ""
-        if key in people and key not in _BROUGHT_BY_MACROS and not _is_tied(table):
-            yield f"its compiled SQL reads {key} without {RELATION}"
+        if key in people and key not in _BROUGHT_BY_MACROS and not _is_tied(table, relation):
+            yield f"its compiled SQL reads {key} without {relation}"
 
 
-def _is_tied(table: exp.Table) -> bool:
-    """True where some query around the table asks for a row of the consent relation in its own `where`."""
+def _is_tied(table: exp.Table, relation: str) -> bool:
+    """True where some query around the table asks for a row of the relation in its own `where`."""
     select = table.find_ancestor(exp.Select)
     while select is not None:
         where = select.args.get("where")
-        if where is not None and any(t.name == RELATION for e in where.find_all(exp.Exists) for t in e.find_all(exp.Table)):
+        if where is not None and any(t.name == relation for e in where.find_all(exp.Exists) for t in e.find_all(exp.Table)):
             return True
         select = select.find_ancestor(exp.Select)
     return False

@@ -52,6 +52,7 @@ FEED_KINDS: Mapping[str, FeedKind] = {
         FeedKind("open_mhealth", dict.fromkeys((".json", ".ndjson", ".jsonl"), "open_mhealth"), "open_mhealth", "data_point"),
         FeedKind("dicom", {"*": "dicom"}, "dicom", "instance"),
         FeedKind("consent", _CSV, "consent"),
+        FeedKind("lims", _CSV, "lims"),
         FeedKind("claims_nhis", _CSV, "claims_nhis"),
         FeedKind("claims_hira", _CSV, "claims_hira"),
         FeedKind(

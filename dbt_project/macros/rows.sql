@@ -38,7 +38,27 @@
   )
 {%- endmacro %}
 
-{#- As consented_rows, before consent; also yields `_event_date` where asked for. Only consent_relation may call it.
+{#- Rows of people who withdrew from a scope and have not agreed again: what has to be destroyed. Only the models named in
+    assets/governance/consent_exceptions.py may call it, each for the columns that are reviewed there. -#}
+{% macro withdrawn_rows(family, entity, scope) -%}
+  {%- set plan = lake_plan() -%}
+  {%- set columns = raw_columns(family, entity) -%}
+  (
+    select
+      {% for c in columns %}r.{{ c }}, {% endfor %}r.site, r.person_bucket
+    from {{ unconsented_rows(family, entity, none, plan, columns) }} as r
+    inner join {{ source('reference', 'site') }} as s on s.site = r.site and s.legal_basis = 'consented'
+    where exists (
+      select 1
+      from {{ ref('consent_withdrawal') }} as w
+      where {{ bucket_predicate(plan.buckets, 'w') }}
+        and w.person_id = r.person_id
+        and w.scope_code = '{{ scope }}'
+    )
+  )
+{%- endmacro %}
+
+{#- As consented_rows, before consent; also yields `_event_date` where asked for. Only consent_relation and withdrawn_rows may call it.
     plan, columns: passed on by a caller that has asked for them already; each question is a query of 5 CPU ms. -#}
 {% macro unconsented_rows(family, entity, event_date=none, plan=none, columns=none) -%}
   {%- set plan = plan or lake_plan() -%}

@@ -10,6 +10,7 @@ import pytest
 
 from assets.dbt_manifest import load_manifest
 from assets.governance.consent_check import models_going_round
+from assets.governance.consent_exceptions import EXCEPTIONS
 
 Manifest = dict[str, Any]
 STAGED = "model.biodam.stg_fhir__conditions"
@@ -117,3 +118,75 @@ def test_compiled_sql_that_lost_its_consent_join_is_named(manifest: Manifest) ->
     assert _named(manifest) == set()
     manifest["nodes"][STAGED]["compiled_code"] = 'select * from (select person_id from "memory"."raw_fhir"."condition") as condition'
     assert _named(manifest) == {"stg_fhir__conditions"}
+
+
+# --- reviewed exceptions: the destruction manifest reads people who withdrew, and nothing more than was reviewed -----------------------
+
+EXCEPTION, MANIFEST_TABLE = "model.biodam.stg_lims__withdrawn_samples", "model.biodam.gov_specimen_destruction"
+
+
+def _of_exceptions(manifest: Manifest) -> str:
+    return "\n".join(str(v) for v in models_going_round(manifest))
+
+
+def test_the_list_of_exceptions_is_the_one_that_was_reviewed() -> None:
+    """A name or a column more is a decision of the governance board: write it here too."""
+    assert {name: sorted(e.reads) for name, e in EXCEPTIONS.items()} == {
+        "stg_lims__withdrawn_samples": ["raw/lims/aliquot", "raw/lims/specimen"],
+        "stg_lims__withdrawn_events": ["raw/lims/custody", "raw/lims/disposal"],
+        "gov_specimen_destruction": [],
+        "gov_specimen_withdrawals": [],
+    }
+    assert "person_id" not in EXCEPTIONS["gov_specimen_destruction"].columns
+    assert EXCEPTIONS["gov_specimen_withdrawals"].columns == {"site", "status", "sample_count"}
+
+
+def test_a_model_that_reads_an_exception_is_named(manifest: Manifest) -> None:
+    manifest["nodes"]["model.biodam.specimen_inventory"]["depends_on"]["nodes"].append(MANIFEST_TABLE)
+    assert "specimen_inventory: reads gov_specimen_destruction, which only the reviewed exceptions may" in _of_exceptions(manifest)
+
+
+def test_a_model_that_uses_the_door_of_the_exceptions_is_named(manifest: Manifest) -> None:
+    node = manifest["nodes"][STAGED]
+    node["raw_code"] = node["raw_code"].replace("consented_rows", "withdrawn_rows")
+    node["depends_on"]["macros"] = ["macro.biodam.withdrawn_rows"]
+    assert _named(manifest) == {"stg_fhir__conditions"}
+
+
+def test_an_exception_that_shows_an_attribute_of_a_person_is_named(manifest: Manifest) -> None:
+    manifest["nodes"][MANIFEST_TABLE]["columns"]["person_id"] = {"name": "person_id"}
+    node = manifest["nodes"][EXCEPTION]
+    node["raw_code"] = node["raw_code"].replace("    record_id as sample_id,", "    record_id as sample_id,\n    sample_type_code,", 1)
+    found = _of_exceptions(manifest)
+    assert "gov_specimen_destruction: shows person_id, which was not reviewed" in found
+    assert "stg_lims__withdrawn_samples: shows sample_type_code, which was not reviewed" in found
+
+
+def test_an_exception_that_reads_another_table_is_named(manifest: Manifest) -> None:
+    node = manifest["nodes"][EXCEPTION]
+    node["raw_code"] += "union all select * from {{ withdrawn_rows('lims', 'donor', scope='specimen') }} as donor"
+    node["depends_on"]["nodes"].append("source.biodam.raw_lims.donor")
+    assert "reads raw/lims/donor, which was not reviewed" in _of_exceptions(manifest)
+
+
+def test_an_exception_that_reads_everybody_is_named(manifest: Manifest) -> None:
+    node = manifest["nodes"][EXCEPTION]
+    node["raw_code"] = node["raw_code"].replace("withdrawn_rows('lims', 'aliquot'", "unconsented_rows('lims', 'aliquot'")
+    assert "reads with unconsented_rows() for raw/lims/aliquot, not with withdrawn_rows()" in _of_exceptions(manifest)
+
+
+def test_an_exception_that_is_opened_is_named(manifest: Manifest) -> None:
+    config = manifest["nodes"][MANIFEST_TABLE]["config"]
+    config["access"], config["group"], config["meta"] = "public", "govern", {}
+    found = _of_exceptions(manifest)
+    assert "outside the group destruction" in found
+    assert "its access is not private" in found
+    assert "would be published" in found
+
+
+def test_compiled_exception_that_is_not_tied_to_withdrawals_is_named(manifest: Manifest) -> None:
+    tied = "select 1 from raw_lims.specimen as r where exists (select 1 from standard.consent_withdrawal as w where w.person_id = r.person_id)"
+    manifest["nodes"][EXCEPTION]["compiled_code"] = tied
+    assert _named(manifest) == set()
+    manifest["nodes"][EXCEPTION]["compiled_code"] = tied.replace("consent_withdrawal", "anything")
+    assert "reads raw/lims/specimen without consent_withdrawal" in _of_exceptions(manifest)

@@ -1,0 +1,23 @@
+select
+    record_id as sample_id,
+    person_id,
+    person_bucket,
+    site,
+    parent_specimen_id,
+    parent_aliquot_id,
+    sample_type_code,
+    created_at as made_at,
+    {{ local_date('created_at') }} as made_date,
+    amount_initial,
+    amount_remaining,
+    amount_unit,
+    coalesce(amount_taken, amount_initial) as amount_taken,
+    case when amount_taken is null then amount_unit else coalesce(amount_taken_unit, amount_unit) end as amount_taken_unit,
+    concentration,
+    concentration_unit,
+    loss_tolerance_percent,
+    container_code,
+    storage_temperature_code,
+    storage_position_id,
+    custodian_code
+from {{ consented_rows('lims', 'aliquot', event_date=local_date('created_at'), scope='specimen') }} as aliquot

@@ -1,0 +1,21 @@
+select
+    record_id as sample_id,
+    person_id,
+    person_bucket,
+    site,
+    collection_id,
+    collection_event_id,
+    sample_type_code,
+    anatomical_site_code,
+    collected_at as made_at,
+    {{ local_date('collected_at') }} as made_date,
+    received_at,
+    amount_collected as amount_initial,
+    amount_remaining,
+    amount_unit,
+    loss_tolerance_percent,
+    container_code,
+    storage_temperature_code,
+    storage_position_id,
+    custodian_code
+from {{ consented_rows('lims', 'specimen', event_date=local_date('collected_at'), scope='specimen') }} as specimen
