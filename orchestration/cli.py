@@ -65,7 +65,8 @@ def simulate(people: int, seed: int, out: Path, hostile: bool) -> None:
 @click.argument("path", type=click.Path(path_type=Path))
 @click.option("--site", help="Site that delivers, for example h01.")
 @click.option(
-    "--feed", help="Feed: fhir_r4, synthea_csv, omop, emr_csv, hl7_v2, ccda, claims_nhis, claims_hira, open_mhealth, dicom or consent."
+    "--feed",
+    help="Feed: fhir_r4, synthea_csv, omop, emr_csv, hl7_v2, ccda, claims_nhis, claims_hira, lims, open_mhealth, dicom or consent.",
 )
 @click.option("--period", help="What the delivery covers, for example 2026-01.")
 @click.option("--delivery-id", help="Name of the delivery; default: day and number.")

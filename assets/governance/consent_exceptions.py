@@ -11,6 +11,7 @@ leaves the group is counts.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -22,6 +23,7 @@ DOOR = "withdrawn_rows"
 WITHDRAWAL = "consent_withdrawal"
 
 _EVENT = frozenset({"event_id", "event_kind", "specimen_id", "aliquot_id", "occurred_at", "holder_code", "is_whole"})
+_SELECT = re.compile(r"\bselect\b(.*)", re.IGNORECASE)
 _LINEAGE = frozenset({"person_id", "person_bucket", "site"})
 
 
@@ -95,12 +97,14 @@ def _shown(node: Node) -> set[str]:
 
 
 def _selected(code: str) -> Iterator[str]:
-    """Names in the select lists of a staging model, which are one to a line."""
+    """Names in the select lists of a staging model, which are one to a line; whatever stands on the line of a `select` counts as one."""
     inside = False
     for line in code.splitlines():
         text = line.strip().rstrip(",")
-        if text.lower() == "select":
+        if (found := _SELECT.search(text)) is not None:
             inside = True
+            if rest := found.group(1).strip():
+                yield rest
         elif text.lower().startswith("from "):
             inside = False
         elif inside and text:

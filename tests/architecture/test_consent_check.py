@@ -185,7 +185,9 @@ def test_an_exception_that_is_opened_is_named(manifest: Manifest) -> None:
 
 
 def test_compiled_exception_that_is_not_tied_to_withdrawals_is_named(manifest: Manifest) -> None:
-    tied = "select 1 from raw_lims.specimen as r where exists (select 1 from standard.consent_withdrawal as w where w.person_id = r.person_id)"
+    tied = (
+        "select 1 from raw_lims.specimen as r where exists (select 1 from standard.consent_withdrawal as w where w.person_id = r.person_id)"
+    )
     manifest["nodes"][EXCEPTION]["compiled_code"] = tied
     assert _named(manifest) == set()
     manifest["nodes"][EXCEPTION]["compiled_code"] = tied.replace("consent_withdrawal", "anything")

@@ -48,6 +48,7 @@ FEEDS = {
     "fhir_gzip": ("h02", "fhir_r4", "Export.%03d.ndjson.gz", "fhir_ndjson/*/*.gz"),
     "delimited": ("h03", "synthea_csv", "patients.%03d.csv", "delimited/[!u]*/patients.csv"),
     "cp949": ("h12", "emr_csv", "환자.%03d.csv", "delimited/cp949*/patient.csv"),
+    "lims": ("b11", "lims", "aliquot.%03d.csv", "delimited/lims_aliquots/aliquot.csv"),
     "parquet": ("h04", "omop", "person.%03d.parquet", "parquet/*/person.parquet"),
     "ccda": ("h06", "ccda", "document.%03d.xml", "ccda/*/input.xml"),
     "open_mhealth": ("w01", "open_mhealth", "points %03d.json", "open_mhealth/*/data_point.*"),
