@@ -37,11 +37,12 @@ def closed_deliveries(context: dg.SensorEvaluationContext, lake: LakeResource) -
 
 
 def waiting_deliveries(inbox: Path) -> set[str]:
-    """`site/feed/delivery_id/manifest sha256` of each closed delivery."""
+    """`site/feed/delivery_id/manifest sha256/time of its manifest` of each closed delivery. The time tells a refused one that is sent again."""
     found = set()
     for folder in closed_folders(inbox):
         try:
-            found.add("/".join((*folder.parts[-3:], sha256_of(folder / MANIFEST))))
+            manifest = folder / MANIFEST
+            found.add("/".join((*folder.parts[-3:], sha256_of(manifest), str(manifest.stat().st_mtime_ns))))
         except FileNotFoundError:
             continue  # a run has just taken it in
     return found

@@ -155,6 +155,7 @@ class _Report:
             yield from self._people(name, by_site)
 
     def _delivery(self, anchor: dg.AssetKey, site: str, done: list[Landed]) -> dg.AssetMaterialization:
+        ids = {d.key.delivery_id for d in done}
         metadata: dict[str, Any] = {
             "deliveries": len(done),
             "delivery_ids": ", ".join(d.key.delivery_id for d in done),
@@ -164,6 +165,8 @@ class _Report:
             "records_duplicate": sum(d.duplicate for d in done),
             "bytes": sum(d.bytes for d in done),
             "cpu_s": round(sum(d.cpu_s for d in done), 2),
+            "schema_drift": "; ".join(c.said for c in self._workspace.headers.changes(site=site, feed=self._feed) if c.delivery_id in ids)
+            or "none",
             "refused": ", ".join(f"{d.key.delivery_id} ({d.reason})" for d in done if d.state == DeliveryState.REFUSED),
             **_quarantine(done),
         }

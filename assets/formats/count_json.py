@@ -94,7 +94,7 @@ def _twice(data: bytes) -> bool:
         outermost[0] = [key for key, _ in pairs]
 
     try:
-        json.loads(data, object_pairs_hook=keep)
+        json.loads(data, object_pairs_hook=keep, parse_int=str)
     except (ValueError, RecursionError):
         return False
     return outermost[0].count("entry") > 1
@@ -106,7 +106,7 @@ def _objects(values: list[object]) -> bool:
 
 def _load(data: bytes) -> object:
     try:
-        return json.loads(data)
+        return json.loads(data, parse_int=str)  # int() refuses 4,300 digits, and one number must not cost the document
     except (ValueError, RecursionError):
         return None
 

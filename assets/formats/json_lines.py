@@ -176,7 +176,7 @@ class _Pairs(list[tuple[str, Any]]):
 
 def _key_twice(line: bytes, *, inside: bool) -> str | None:
     """JSON path of the first key that stands twice in its object."""
-    return _twice(json.loads(line, object_pairs_hook=_Pairs), "$", inside=inside)
+    return _twice(json.loads(line, object_pairs_hook=_Pairs, parse_int=str), "$", inside=inside)
 
 
 def _twice(value: object, path: str, *, inside: bool) -> str | None:

@@ -182,5 +182,5 @@ def _has_key_twice(line: bytes) -> bool:
         if len({key for key, _ in pairs}) < len(pairs):
             twice.append(True)
 
-    json.loads(line, object_pairs_hook=look)
+    json.loads(line, object_pairs_hook=look, parse_int=str)
     return bool(twice)

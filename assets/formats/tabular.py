@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from assets.formats import dates, values
+from assets.formats.headers import note_header
 from assets.formats.job import Column, EntityPlan, Job, SourceFile
 from assets.formats.reasons import Fault, FileRefused, Reason
 from assets.formats.spool import spool_type
@@ -46,6 +47,7 @@ class TableReader:
         self._plan, self._zone, self._table = plan, job.time_zone, file.table or plan.name
         self._headers = _Headers(headers, job.options.get("columns", {}).get(plan.name, {}))
         self._headers.check(plan)
+        note_header(job.spool, file.index, self._table, headers)
         found = {name for path in _paths(plan) if (name := self._headers.find(path)) is not None}
         self.needed = [name for name in headers if name in found]
         """Headers that have to be read, in file order."""

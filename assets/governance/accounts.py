@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 
 from assets.landing.door import closed_folders
 from assets.landing.workspace import Workspace
+from assets.ledger.headers import HeaderChange
 from assets.ledger.schema import DeliveryState
 
 _OPEN = (DeliveryState.WAITING, DeliveryState.ACCEPTED)
@@ -63,10 +64,11 @@ class RefusedDelivery:
 
 @dataclass(frozen=True)
 class Accounts:
-    """Accounts of the whole lake."""
+    """Accounts of the whole lake. `drift`: deliveries that came with other columns than the one before."""
 
     feeds: list[FeedAccount]
     refused: list[RefusedDelivery]
+    drift: list[HeaderChange] = field(default_factory=list)
 
     @property
     def conserved(self) -> bool:
@@ -107,7 +109,7 @@ def add_up(workspace: Workspace, *, day: date, site: str | None = None) -> Accou
         account.conserved = account.conserved and listed[key] == claimed[key]
         account.late = _is_late(account, _expected_days(workspace.sites, account.site), day)
     chosen = [a for k, a in sorted(accounts.items()) if site is None or k[0] == site]
-    return Accounts(chosen, refused)
+    return Accounts(chosen, refused, workspace.headers.changes(site=site))
 
 
 def _count(account: FeedAccount, row: Mapping[str, Any]) -> None:

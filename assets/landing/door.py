@@ -41,17 +41,18 @@ def admit(workspace: Workspace, folder: Path) -> DeliveryKey:
     """Take a closed delivery through the door.
 
     The outcome is in the ledger: accepted (bytes now in the landing store), duplicate, or refused with a reason. Calling it again after
-    a kill goes on where it stopped.
+    a kill goes on where it stopped. A refused delivery may be sent again under its id: the refused one is kept under another.
 
     Returns:
         The key under which the ledger knows the delivery.
     """
     site, feed, name = folder.parts[-3:]
+    key = DeliveryKey(site, feed, _safe(name))
+    _set_refused_aside(workspace, key)
     try:
         manifest, digest = read_manifest(folder)
     except ManifestError as error:
-        return _refuse_unreadable(workspace, folder, DeliveryKey(site, feed, _safe(name)), error)
-    key = DeliveryKey(site, feed, _safe(name))
+        return _refuse_unreadable(workspace, folder, key, error)
     known = workspace.deliveries.get(key)
     if known is not None and known["manifest_sha256"] != digest:
         other = DeliveryKey(site, feed, f"{_safe(name)}~{digest[:8]}")
@@ -84,6 +85,21 @@ def _have_it(workspace: Workspace, key: DeliveryKey, state: str) -> bool:
     return state in (DeliveryState.LANDED, DeliveryState.ACCEPTED) and _stored(workspace, key).exists()
 
 
+def _set_refused_aside(workspace: Workspace, key: DeliveryKey) -> None:
+    """Free the id of a refused delivery that is sent again; its row and its bytes stay, as `<id>~refused<n>`."""
+    row = workspace.deliveries.get(key)
+    if row is None or row["state"] != DeliveryState.REFUSED:
+        return
+    aside = workspace.deliveries.name_for_refused(key)
+    for place in (_refused(workspace, key), _stored(workspace, key)):
+        if place.exists():
+            target = _refused(workspace, aside)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.rmtree(target, ignore_errors=True)
+            os.rename(place, target)
+    workspace.deliveries.rename_refused(key, aside)
+
+
 def recover_stored(workspace: Workspace) -> None:
     """Accept deliveries that were moved to the landing store by a run that died before it could say so."""
     for key in workspace.deliveries.in_state(DeliveryState.WAITING):
@@ -98,6 +114,10 @@ def stored_folder(workspace: Workspace, key: DeliveryKey) -> Path:
 
 def _stored(workspace: Workspace, key: DeliveryKey) -> Path:
     return workspace.lake.landing / key.site / key.feed / key.delivery_id
+
+
+def _refused(workspace: Workspace, key: DeliveryKey) -> Path:
+    return workspace.lake.landing / "refused" / key.site / key.feed / key.delivery_id
 
 
 def _inbox(workspace: Workspace, key: DeliveryKey) -> Path:
@@ -197,7 +217,7 @@ def _refuse_unreadable(workspace: Workspace, folder: Path, key: DeliveryKey, err
 
 
 def _refuse(workspace: Workspace, folder: Path, key: DeliveryKey, refusal: Refusal) -> DeliveryKey:
-    refused = workspace.lake.landing / "refused" / key.site / key.feed / key.delivery_id
+    refused = _refused(workspace, key)
     refused.parent.mkdir(parents=True, exist_ok=True)
     if refused.exists():
         shutil.rmtree(refused)

@@ -21,6 +21,7 @@ import pyarrow as pa
 
 from assets.contracts.table import NOBODY, Contract, Entity, load_contract
 from assets.formats.count import RecordCount, count_records
+from assets.formats.headers import noted_headers
 from assets.formats.sandbox import ChildResult, run_child
 from assets.lake import tables
 from assets.lake.commits import CommitReceipt
@@ -414,7 +415,8 @@ class _Delivery:
                 )
         deliveries = self._workspace.deliveries
         self._note_change(buckets, versions)
-        receipt = Receipt(files, rows, versions, self._quarantine)
+        headers = noted_headers(self._spool, without=self._whole_files)
+        receipt = Receipt(files, rows, versions, self._quarantine, headers)
         deliveries.close_landed(self._key, receipt, rule_version=self._workspace.rule_version)
         totals = {n: sum(getattr(f, n) for f in files) for n in ("landed", "quarantined", "duplicate")}
         return Landing(self._key, DeliveryState.LANDED, sum(f.counted for f in files), **totals, rows=rows, buckets=buckets)

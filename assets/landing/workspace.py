@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from assets.lake.paths import Lake
 from assets.ledger.commits import Commits
 from assets.ledger.deliveries import Deliveries
+from assets.ledger.headers import Headers
 from assets.ledger.schema import open_ledger
 from assets.ledger.upkeep import UpkeepBooks
 from assets.privacy.vault import Vault, open_vault
@@ -57,6 +58,11 @@ class Workspace:
     def commits(self) -> Commits:
         """Commit, change and build rows."""
         return Commits(self._engine, code_version=self.rule_version)
+
+    @cached_property
+    def headers(self) -> Headers:
+        """Columns that deliveries came with, and how they changed."""
+        return Headers(self._engine)
 
     @cached_property
     def upkeep(self) -> UpkeepBooks:

@@ -5,6 +5,7 @@ Belongs here: reads and writes of delivery rows. Does not belong here: checking 
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -12,7 +13,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from assets.ledger.schema import DELIVERY, DELIVERY_FILE, ENTITY_COUNT, QUARANTINE, REPLAY, TRANSITIONS, DeliveryState
+from assets.ledger.schema import DELIVERY, DELIVERY_FILE, ENTITY_COUNT, QUARANTINE, REPLAY, SOURCE_HEADER, TRANSITIONS, DeliveryState
 
 
 class IllegalTransition(RuntimeError):
@@ -61,12 +62,13 @@ class QuarantineRow:
 
 @dataclass(frozen=True)
 class Receipt:
-    """What `close_landed` records for a delivery."""
+    """What `close_landed` records for a delivery. `headers`: delivered table -> its column names, for tables that have some."""
 
     files: Sequence[FileCount]
     entities: Mapping[str, int]
     versions: Mapping[str, int]
     quarantine: Iterable[QuarantineRow] = field(default_factory=tuple)
+    headers: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -140,17 +142,32 @@ class Deliveries:
         closed = utc_now() if not TRANSITIONS[to] else None
         connection.execute(DELIVERY.update().where(_is(DELIVERY, key)).values(state=to, reason=reason, detail=detail, closed_at=closed))
 
+    def name_for_refused(self, key: DeliveryKey) -> DeliveryKey:
+        """Name under which a refused delivery is kept once its id is needed again: `d1~refused1`, `d1~refused2`."""
+        prefix = f"{key.delivery_id}~refused"
+        taken = {r["delivery_id"] for r in self.all_rows(key.site, key.feed)}
+        return next(DeliveryKey(key.site, key.feed, name) for n in itertools.count(1) if (name := f"{prefix}{n}") not in taken)
+
+    def rename_refused(self, key: DeliveryKey, to: DeliveryKey) -> None:
+        """Keep a refused delivery under another name. It landed nothing, so only its own row names it."""
+        with self._engine.begin() as connection:
+            where = sa.and_(_is(DELIVERY, key), DELIVERY.c.state == DeliveryState.REFUSED)
+            connection.execute(DELIVERY.update().where(where).values(delivery_id=to.delivery_id))
+
     def close_landed(self, key: DeliveryKey, receipt: Receipt, *, rule_version: str) -> None:
         """Record the counts and quarantine of a delivery and mark it landed, in one transaction."""
         ident = {"site": key.site, "feed": key.feed, "delivery_id": key.delivery_id}
         with self._engine.begin() as connection:
-            for table in (DELIVERY_FILE, ENTITY_COUNT, QUARANTINE):
+            for table in (DELIVERY_FILE, ENTITY_COUNT, QUARANTINE, SOURCE_HEADER):
                 connection.execute(table.delete().where(_is(table, key)))
             _insert(connection, DELIVERY_FILE, [{**ident, **vars(f)} for f in receipt.files])
             counts = [{**ident, "entity": e, "landed": n, "table_version": receipt.versions.get(e)} for e, n in receipt.entities.items()]
             _insert(connection, ENTITY_COUNT, counts)
             rows = [{**ident, **vars(q), "rule_version": rule_version} for q in receipt.quarantine]
             _insert(connection, QUARANTINE, rows)
+            sequence: int = connection.execute(sa.select(DELIVERY.c.sequence).where(_is(DELIVERY, key))).scalar_one()
+            headers = [{**ident, "source_table": t, "sequence": sequence, "columns": list(c)} for t, c in receipt.headers.items()]
+            _insert(connection, SOURCE_HEADER, headers)
             totals = {n: sum(getattr(f, n) for f in receipt.files) for n in ("landed", "quarantined", "duplicate")}
             totals["delivered"] = sum(f.counted for f in receipt.files)
             connection.execute(DELIVERY.update().where(_is(DELIVERY, key)).values(**totals))

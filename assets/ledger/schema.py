@@ -154,6 +154,16 @@ BUILD = sa.Table(
 )
 """Grain: one dbt build; `state` is started, finished or failed."""
 
+SOURCE_HEADER = sa.Table(
+    "source_header",
+    METADATA,
+    *(sa.Column(c, sa.String, primary_key=True) for c in _KEY),
+    sa.Column("source_table", sa.String, primary_key=True),
+    sa.Column("sequence", sa.Integer, nullable=False),
+    sa.Column("columns", sa.JSON, nullable=False),
+)
+"""Grain: one table of one landed delivery, with the names of the columns it came with, sorted."""
+
 REPLAY = sa.Table(
     "replay",
     METADATA,

@@ -36,6 +36,7 @@ def as_dict(settings: Settings, accounts: Accounts) -> dict[str, Any]:
         "conserved": accounts.conserved,
         "feeds": [f.as_json() for f in accounts.feeds],
         "refused": [asdict(r) for r in accounts.refused],
+        "drift": [asdict(c) for c in accounts.drift],
     }
 
 
@@ -74,6 +75,11 @@ def as_text(settings: Settings, accounts: Accounts) -> str:
                 [[f"{r.site}/{r.feed}/{r.delivery_id}", r.reason, r.detail] for r in accounts.refused],
             )
         )
+    if accounts.drift:
+        parts.append(
+            "Deliveries with other columns than the one before (what no rule names does not pass; a needed column that is gone is refused)"
+        )
+        parts.append(table(["delivery", "columns"], [[f"{c.site}/{c.feed}/{c.delivery_id}", c.said] for c in accounts.drift]))
     if not accounts.conserved:
         wrong = ", ".join(f"{f.site}/{f.feed}" for f in accounts.feeds if not f.conserved)
         parts.append(

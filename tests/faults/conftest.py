@@ -4,36 +4,12 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from tests.conftest import Biodam, write_delivery
-
-_outcomes: dict[str, Counter[str]] = {}
-
-
-@pytest.hookimpl(hookwrapper=True)
-def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
-    """Note the outcome of each test under the scenario it belongs to."""
-    outcome: Any = yield
-    report = outcome.get_result()
-    mark = item.get_closest_marker("scenario")
-    if mark is not None and (report.when == "call" or report.outcome != "passed"):
-        _outcomes.setdefault(mark.args[0], Counter())[report.outcome] += 1
-
-
-def pytest_terminal_summary(terminalreporter: Any) -> None:
-    """Scenario -> result, for `make faults`."""
-    if _outcomes:
-        terminalreporter.section("fault scenarios")
-        for scenario, counts in sorted(_outcomes.items()):
-            verdict = "FAILED" if counts["failed"] else "held" if counts["passed"] else "not run here"
-            said = ", ".join(f"{n} {what}" for what, n in sorted(counts.items()))
-            terminalreporter.line(f"{verdict:<13} {scenario:<72} {said}")
 
 
 @pytest.fixture(scope="session")

@@ -19,7 +19,7 @@ from assets.landing.workspace import Workspace
 from tests.conftest import write_delivery
 from tests.faults.killing import land_all
 
-pytestmark = pytest.mark.scenario("20 landing killed at each of its steps")
+pytestmark = pytest.mark.scenario("23 worker killed at 30 random times")
 PROCESSES = multiprocessing.get_context("forkserver")
 PROCESSES.set_forkserver_preload(["tests.faults.killing"])
 

@@ -86,7 +86,7 @@ def test_run_without_memory_fails_loudly_and_the_next_one_finishes(hospital: Bio
     assert hospital.one("select count(*) from person") == 40
 
 
-@pytest.mark.scenario("28 two runs and four senders at once")
+@pytest.mark.scenario("28 two runs and four writers at once")
 @pytest.mark.slow
 def test_two_runs_and_four_senders_at_once(hospital: Biodam, tmp_path: Path) -> None:
     deliver_hospital(hospital.lake)

@@ -45,6 +45,8 @@ def _balanced(outcome: Landing) -> bool:
     return outcome.delivered == outcome.landed + outcome.quarantined + outcome.duplicate
 
 
+@pytest.mark.scenario("11 50 MB field")
+@pytest.mark.scenario("12 JSON depth, duplicate keys, NaN, lone surrogates, 6,000 digits")
 @pytest.mark.parametrize(
     ("bad", "reason", "rule"),
     [
@@ -75,6 +77,7 @@ def test_bad_record_is_quarantined_and_the_rest_lands(
     assert (outcome.delivered, outcome.landed, outcome.quarantined) == (3, 2, 1)
 
 
+@pytest.mark.scenario("09 wrong and mixed encodings")
 def test_text_that_is_not_in_the_declared_encoding_is_quarantined(workspace: Workspace, deliver: Deliver) -> None:
     broken = GOOD.replace("good", "한글").encode("cp949")
     outcome = _land(workspace, deliver(workspace.root, "h02", "fhir_r4", "d1", {"Patient.ndjson": GOOD.encode() + broken}))
@@ -83,6 +86,8 @@ def test_text_that_is_not_in_the_declared_encoding_is_quarantined(workspace: Wor
     assert outcome.landed == 1
 
 
+@pytest.mark.scenario("01 truncated or altered file")
+@pytest.mark.scenario("08 zip and gzip bombs")
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
@@ -115,6 +120,7 @@ def test_stu3_in_an_r4_feed_is_refused_with_that_reason(workspace: Workspace, de
     assert not (workspace.root / "tables" / "raw" / "fhir").exists(), "nothing of a refused delivery may land"
 
 
+@pytest.mark.scenario("01 truncated or altered file")
 def test_wrong_record_count_is_refused(workspace: Workspace, deliver: Deliver) -> None:
     folder = deliver(workspace.root, "h02", "fhir_r4", "d1", {"Patient.ndjson": GOOD})
     manifest = json.loads((folder / "manifest.json").read_text())
@@ -125,6 +131,8 @@ def test_wrong_record_count_is_refused(workspace: Workspace, deliver: Deliver) -
     assert (row["state"], row["reason"]) == ("refused", "count_mismatch")
 
 
+@pytest.mark.scenario("10 unclosed quotes, ragged rows, NULs")
+@pytest.mark.scenario("11 50 MB field")
 @pytest.mark.parametrize(
     ("row", "reason"),
     [
@@ -184,6 +192,7 @@ def test_quarantine_never_holds_a_value_of_the_record(workspace: Workspace, deli
     assert "SECRET" not in json.dumps(workspace.deliveries.quarantined())
 
 
+@pytest.mark.scenario("16 parser segfault, abort, hang")
 def test_poison_record_that_aborts_the_parser_costs_only_itself(
     workspace: Workspace, deliver: Deliver, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -112,6 +112,7 @@ def _survives(root: Path, name: str, seed: int) -> None:
     assert not {"parser_crash", "parser_timeout", "parser_memory"} & reasons.keys()
 
 
+@pytest.mark.scenario("15 invalid structures of each format")
 @pytest.mark.parametrize("seed", range(2))
 @pytest.mark.parametrize("name", FEEDS)
 def test_broken_bytes_are_accounted_for(tmp_path: Path, name: str, seed: int) -> None:

@@ -177,6 +177,7 @@ def _check(new_lake: Callable[[str], Biodam], seed: int) -> None:
     assert _readable(cut) == _readable(whole), f"order {order}: the outcome depends on the order of arrival"
 
 
+@pytest.mark.scenario("06 late and out of order in all orders")
 def test_incremental_equals_full_and_order_does_not_matter(new_lake: Callable[[str], Biodam]) -> None:
     _check(new_lake, 1)
 

@@ -52,6 +52,7 @@ def _written(lake: Path) -> dict[str, int]:
 # --- two runs at once -----------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.scenario("28 two runs and four writers at once")
 def test_of_two_runs_at_once_one_works_and_the_other_says_who_does(small: Small) -> None:
     built, other = sorted(small.runs, key=lambda run: run.code)
     assert (built.code, other.code) == (0, BUSY)
@@ -60,6 +61,7 @@ def test_of_two_runs_at_once_one_works_and_the_other_says_who_does(small: Small)
     assert other.stdout == ""
 
 
+@pytest.mark.scenario("28 two runs and four writers at once")
 def test_of_two_runs_at_once_nothing_is_there_twice(small: Small) -> None:
     biodam = small.biodam
     assert biodam.one("select count(*) from person") == 7
@@ -106,6 +108,7 @@ def test_definitions_load_as_dagster_loads_them(small: Small) -> None:
 # --- what is published ----------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.scenario("20 code surprises")
 def test_code_that_no_mapping_knows_is_kept_counted_and_is_concept_0(small: Small) -> None:
     biodam = small.biodam
     codes = "select condition_concept_id, condition_source_value, count(*) from condition_occurrence group by all order by all"
@@ -154,6 +157,7 @@ def _fill(disk: Path, leave: int) -> Path:
     return filler
 
 
+@pytest.mark.scenario("29 disk full at any stage")
 @pytest.mark.slow
 def test_full_disk_is_named_and_nothing_is_lost_or_landed_twice(small: Small, small_disk: Path) -> None:
     """The disk is full at the start, then fills up while landing; as soon as there is room the next run goes on."""

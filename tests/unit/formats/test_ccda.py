@@ -118,6 +118,7 @@ REFUSED = {
 }
 
 
+@pytest.mark.scenario("13 XML bombs, XXE")
 @pytest.mark.parametrize("name", REFUSED)
 def test_document_is_refused_with_a_reason(name: str, read_ccda: ReadCcda) -> None:
     data, reason = REFUSED[name]
@@ -222,6 +223,7 @@ def test_mutated_documents_never_crash_and_every_record_is_accounted_for(read_cc
     assert len(reading.refused) < len(files), "some mutations leave the document readable"
 
 
+@pytest.mark.scenario("16 parser segfault, abort, hang")
 @pytest.mark.parametrize(
     ("hook", "reason"), [("test_crash_on", "parser_crash"), ("test_memory_on", "parser_memory"), ("test_hang_on", "parser_timeout")]
 )

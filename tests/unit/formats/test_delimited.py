@@ -37,6 +37,7 @@ def test_korean_text_is_read_in_its_declared_encoding(read_csv: Read, encoding: 
     }  # fmt: skip
 
 
+@pytest.mark.scenario("09 wrong and mixed encodings")
 def test_bytes_of_another_encoding_cost_only_their_record(read_csv: Read) -> None:
     good = "R{},P,V,N,코드,2023-01-02 09:30,1,단위\r\n"
     options = {"columns": KOREAN}
@@ -77,6 +78,7 @@ def test_quoted_fields_hold_delimiters_line_breaks_and_quotes(read_csv: Read) ->
         ]  # fmt: skip
 
 
+@pytest.mark.scenario("10 unclosed quotes, ragged rows, NULs")
 def test_an_unclosed_quote_costs_one_line_and_not_the_rest(read_csv: Read) -> None:
     """pyarrow alone turns such a file into one row, with success."""
     rows = ["a,x,MA", 'b,"open,MA', *[f"r{i},y,MA" for i in range(2000)], 'c,"closed",MA', "d,z,MA"]

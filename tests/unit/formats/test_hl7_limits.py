@@ -20,6 +20,7 @@ def _message(number: int, *segments: bytes) -> bytes:
     return HEAD % (number, number) + b"".join(s + b"\r" for s in segments)
 
 
+@pytest.mark.scenario("14 HL7 with bad separators and 200,000 components")
 @pytest.mark.parametrize("stepwise", [False, True])
 @pytest.mark.parametrize("mark", [b"^", b"~", b"&", b"|"])
 def test_200_000_parts_in_a_field_take_no_time(tmp_path: Path, mark: bytes, stepwise: bool) -> None:
@@ -30,6 +31,7 @@ def test_200_000_parts_in_a_field_take_no_time(tmp_path: Path, mark: bytes, step
     assert [r["_row_number"] for r in reading.rows["message"]] == [1, 2]
 
 
+@pytest.mark.scenario("11 50 MB field")
 def test_segment_of_50_mb_is_refused_and_the_messages_around_it_land(tmp_path: Path) -> None:
     huge = _message(2, b"OBX|1|ED|1^A^L||" + b"JVBERi0x" * 6_553_600)
     reading = read_hl7(tmp_path, [_message(1) + huge + _message(3)])
@@ -45,6 +47,7 @@ def test_message_a_little_over_the_limit_is_refused(tmp_path: Path) -> None:
     assert reading.accounted()
 
 
+@pytest.mark.scenario("15 invalid structures of each format")
 @pytest.mark.parametrize(
     "content",
     [

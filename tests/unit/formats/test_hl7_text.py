@@ -9,6 +9,7 @@ from assets.formats.hl7_text import Separators, codec_of, read_identifiers, read
 from assets.formats.hl7_times import parse_birth_parts, parse_times
 
 
+@pytest.mark.scenario("14 HL7 with bad separators and 200,000 components")
 @pytest.mark.parametrize(
     ("header", "expected"),
     [

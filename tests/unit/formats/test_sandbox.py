@@ -58,6 +58,7 @@ def _run(jobs: Any, wire: str, hook: str, ids: list[str], **limits: float) -> tu
     return result, [(r.file, r.row_number, r.reason) for r in result.rejected]
 
 
+@pytest.mark.scenario("16 parser segfault, abort, hang")
 @pytest.mark.parametrize("wire", FORMATS)
 def test_a_record_that_kills_the_parser_is_quarantined_alone(jobs: Any, wire: str) -> None:
     result, rejected = _run(jobs, wire, "test_crash_on", IDS)
@@ -67,12 +68,15 @@ def test_a_record_that_kills_the_parser_is_quarantined_alone(jobs: Any, wire: st
     assert set(result.causes) == {"signal 6"}
 
 
+@pytest.mark.scenario("16 parser segfault, abort, hang")
 def test_a_record_on_which_the_parser_hangs_is_quarantined_alone(jobs: Any) -> None:
     result, rejected = _run(jobs, "delimited", "test_hang_on", IDS, stall_seconds=1.5)
     assert rejected == [(0, 3, "parser_timeout")]
     assert [f.records for f in result.files] == [4, 1]
 
 
+@pytest.mark.scenario("16 parser segfault, abort, hang")
+@pytest.mark.scenario("26 out of memory")
 def test_a_record_that_eats_all_memory_is_quarantined_alone(jobs: Any) -> None:
     result, rejected = _run(jobs, "fhir", "test_memory_on", IDS, memory_bytes=600 * 2**20)
     assert rejected == [(0, 3, "parser_memory")]
@@ -107,6 +111,7 @@ def test_the_child_gets_nothing_of_the_environment(jobs: Any, monkeypatch: pytes
     assert seen.keys() == sandbox.ENVIRONMENT.keys()
 
 
+@pytest.mark.scenario("29 disk full at any stage")
 def test_a_full_disk_is_no_fault_of_a_record(jobs: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     real = sandbox.subprocess.Popen
 

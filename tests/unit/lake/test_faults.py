@@ -70,6 +70,7 @@ def start_writer(lake: Lake, moment: str, first: int, deliveries: int = 1) -> su
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[3])
 
 
+@pytest.mark.scenario("22 kill between Delta commit and Dagster event")
 @pytest.mark.parametrize(
     ("moment", "is_new"),
     [
@@ -97,12 +98,14 @@ def test_killed_append_is_resumed_without_loss_or_double(lake: Lake, held: Held,
     assert sum(r.rows for r in recorded.values()) == len(held(lake, KEY))
 
 
+@pytest.mark.scenario("28 two runs and four writers at once")
 def test_two_processes_append_at_once(lake: Lake, held: Held) -> None:
     writers = [start_writer(lake, "never", first, 5) for first in (0, 5)]
     assert [w.wait(60) for w in writers] == [0, 0]
     assert held(lake, KEY) == numbers(0, 1000)
 
 
+@pytest.mark.scenario("28 two runs and four writers at once")
 def test_one_batch_sent_by_many_writers_at_once_lands_once(lake: Lake, held: Held) -> None:
     outcomes: list[str] = []
 

@@ -40,6 +40,7 @@ def test_good_delivery_is_accepted_and_leaves_the_inbox(workspace: Workspace, de
     assert (stored_folder(workspace, key) / "Patient.ndjson").read_text() == PATIENT
 
 
+@pytest.mark.scenario("02 half-uploaded delivery")
 def test_folder_without_manifest_is_not_touched(workspace: Workspace, deliver: Deliver) -> None:
     folder = deliver(workspace.root, "h02", "fhir_r4", "d1", {"Patient.ndjson": PATIENT})
     (folder / "manifest.json").unlink()
@@ -68,6 +69,7 @@ def _link(folder: Path) -> None:
     (folder / "Patient.ndjson").symlink_to("/etc/hostname")
 
 
+@pytest.mark.scenario("01 truncated or altered file")
 @pytest.mark.parametrize(
     ("spoil", "reason"),
     [
@@ -102,6 +104,7 @@ def test_delivery_that_lies_in_another_folder_is_refused(workspace: Workspace, d
     assert _state(workspace, admit(workspace, folder)) == ("refused", "manifest_path")
 
 
+@pytest.mark.scenario("04 same delivery again")
 def test_same_delivery_again_changes_nothing(workspace: Workspace, deliver: Deliver) -> None:
     first = admit(workspace, deliver(workspace.root, "h02", "fhir_r4", "d1", {"Patient.ndjson": PATIENT}))
     _close(workspace, first, 1)
@@ -112,6 +115,7 @@ def test_same_delivery_again_changes_nothing(workspace: Workspace, deliver: Deli
     assert len(workspace.deliveries.all_rows()) == 1
 
 
+@pytest.mark.scenario("05 same id, other content")
 def test_same_id_with_other_content_is_refused_and_the_first_stays(workspace: Workspace, deliver: Deliver) -> None:
     first = admit(workspace, deliver(workspace.root, "h02", "fhir_r4", "d1", {"Patient.ndjson": PATIENT}))
     _close(workspace, first, 1)
@@ -120,6 +124,7 @@ def test_same_id_with_other_content_is_refused_and_the_first_stays(workspace: Wo
     assert _state(workspace, first) == ("landed", None)
 
 
+@pytest.mark.scenario("04 same delivery again")
 def test_same_files_under_a_new_id_are_duplicates(workspace: Workspace, deliver: Deliver) -> None:
     first = admit(workspace, deliver(workspace.root, "h02", "fhir_r4", "d1", {"Patient.ndjson": PATIENT}))
     _close(workspace, first, 1)
@@ -128,6 +133,7 @@ def test_same_files_under_a_new_id_are_duplicates(workspace: Workspace, deliver:
     assert (row["state"], row["delivered"], row["duplicate"]) == ("duplicate", 1, 1)
 
 
+@pytest.mark.scenario("04 same delivery again")
 def test_same_files_after_a_correction_are_news(workspace: Workspace, deliver: Deliver) -> None:
     """d1, then a correction d2, then d1's bytes again as d3: d3 takes the correction back, so it must land."""
     for number, text in ((1, PATIENT), (2, PATIENT * 2), (3, PATIENT)):

@@ -30,6 +30,7 @@ def test_good_manifest_is_read(tmp_path: Path) -> None:
     assert (manifest.site, manifest.sequence, len(manifest.files), len(digest)) == ("h01", 1, 1, 64)
 
 
+@pytest.mark.scenario("07 unsafe archive paths")
 @pytest.mark.parametrize(
     ("changes", "rule"),
     [
@@ -53,6 +54,7 @@ def test_bad_manifest_names_the_field(tmp_path: Path, changes: dict[str, object]
     assert rule in caught.value.rule
 
 
+@pytest.mark.scenario("15 invalid structures of each format")
 @pytest.mark.parametrize("text", ["", "{", "[]", "null", "[" * 100_000, '{"site": "\ud800"}'])
 def test_broken_manifest_is_an_error_not_a_crash(tmp_path: Path, text: str) -> None:
     (tmp_path / "manifest.json").write_bytes(text.encode("utf-8", "surrogatepass"))
@@ -60,6 +62,7 @@ def test_broken_manifest_is_an_error_not_a_crash(tmp_path: Path, text: str) -> N
         read_manifest(tmp_path)
 
 
+@pytest.mark.scenario("19 hostile names")
 @pytest.mark.parametrize(
     ("name", "table", "ref"),
     [

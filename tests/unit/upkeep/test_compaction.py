@@ -156,12 +156,14 @@ def test_orphan_of_a_killed_writer_goes_after_the_retention(workspace: Workspace
     assert not stray.exists()
 
 
+@pytest.mark.scenario("34 clock two days behind, 400 days ahead")
 def test_clock_two_days_behind_takes_nothing_away(workspace: Workspace) -> None:
     compact(workspace)
     with pytest.raises(ClockWrong, match="set the clock"):
         vacuum(workspace, now=datetime.now(UTC) - timedelta(days=2), retention=timedelta())
 
 
+@pytest.mark.scenario("34 clock two days behind, 400 days ahead")
 def test_clock_four_hundred_days_ahead_loses_no_row(workspace: Workspace) -> None:
     before = held(workspace)
     compact(workspace)

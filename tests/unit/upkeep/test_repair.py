@@ -64,6 +64,8 @@ TARGETS = ("newest log", "first log", "newest data", "first data", "people log",
 QUICK = {("newest log", empty), ("first log", remove), ("newest data", zero), ("people data", cut)}
 
 
+@pytest.mark.scenario("31 power loss")
+@pytest.mark.scenario("33 lost data file, log, checkpoint")
 @pytest.mark.parametrize(
     ("target", "harm"),
     [pytest.param(t, h, marks=() if (t, h) in QUICK else pytest.mark.slow) for t in TARGETS for h in HARMS],
@@ -83,6 +85,7 @@ def test_damaged_raw_table_has_its_rows_back(workspace: Workspace, harm: Harm, t
     assert repair(workspace).done == []
 
 
+@pytest.mark.scenario("33 lost data file, log, checkpoint")
 def test_lake_without_any_table_has_its_rows_back(workspace: Workspace) -> None:
     before = held(workspace)
     shutil.rmtree(workspace.lake.tables)
@@ -106,6 +109,7 @@ def test_repair_killed_after_the_roll_back_is_finished_by_the_next(workspace: Wo
     check(workspace, before)
 
 
+@pytest.mark.scenario("31 power loss")
 def test_commit_torn_before_the_ledger_knew_it_is_taken_back(workspace: Workspace) -> None:
     before = held(workspace)
     log_folder(workspace.lake, "raw/emr_csv/diagnosis").joinpath(f"{3:020d}.json").write_bytes(b"")
@@ -114,6 +118,7 @@ def test_commit_torn_before_the_ledger_knew_it_is_taken_back(workspace: Workspac
     check(workspace, before)
 
 
+@pytest.mark.scenario("33 lost data file, log, checkpoint")
 def test_lost_landing_bytes_are_said_and_nothing_is_invented(workspace: Workspace) -> None:
     (workspace.lake.landing / "h90" / "emr_csv" / "e2" / "diagnosis.csv").write_bytes(b"")
     shutil.rmtree(workspace.lake.table("raw/emr_csv/diagnosis"))

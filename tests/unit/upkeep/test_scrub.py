@@ -71,6 +71,7 @@ def test_untouched_lake_is_whole(workspace: Workspace) -> None:
     assert (result.tables, result.files) == (1, COMMITS + 2 * COMMITS + 1)
 
 
+@pytest.mark.scenario("32 one flipped bit in each of 500 files")
 def test_one_flipped_bit_in_each_of_all_files_is_named(workspace: Workspace) -> None:
     require_whole(workspace, {KEY: COMMITS - 1})  # compares the checkpoint with the log and keeps its hash
     chance = random.Random(5)
@@ -81,6 +82,7 @@ def test_one_flipped_bit_in_each_of_all_files_is_named(workspace: Workspace) -> 
     assert named >= {str(p.relative_to(workspace.lake.table(KEY))) for p in every if p.name != "_last_checkpoint"}
 
 
+@pytest.mark.scenario("32 one flipped bit in each of 500 files")
 @pytest.mark.parametrize("which", range(0, 71, 9))
 def test_one_flipped_bit_is_named_and_nothing_is_read(workspace: Workspace, which: int) -> None:
     require_whole(workspace, {KEY: COMMITS - 1})
@@ -107,6 +109,8 @@ def remove(path: Path) -> None:
     path.unlink()
 
 
+@pytest.mark.scenario("31 power loss")
+@pytest.mark.scenario("33 lost data file, log, checkpoint")
 @pytest.mark.parametrize("harm", [zero, empty, cut, remove])
 @pytest.mark.parametrize("target", ["newest log", "old log", "data", "checkpoint"])
 def test_power_loss_is_named_and_nothing_is_read(workspace: Workspace, harm: Callable[[Path], None], target: str) -> None:
@@ -132,6 +136,7 @@ def test_file_that_no_commit_names_is_unknown(workspace: Workspace) -> None:
     assert found(workspace) == [("site=h01/part-stray.parquet", Kind.UNKNOWN)]
 
 
+@pytest.mark.scenario("33 lost data file, log, checkpoint")
 def test_edited_or_removed_ledger_row_shows(workspace: Workspace) -> None:
     engine = workspace.upkeep._engine
     with engine.begin() as connection:
