@@ -87,6 +87,7 @@ READERS = {
     "hl7": "assets.formats.hl7:Hl7Reader",
     "open_mhealth": "assets.formats.omh:DataPointReader",
     "parquet": "assets.formats.parquet:ParquetReader",
+    "xlsx": "assets.formats.xlsx:XlsxReader",
 }
 """Wire format -> its reader, made of job, spool and progress."""
 

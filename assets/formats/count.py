@@ -19,6 +19,8 @@ What a record is (the parsers keep to the same text, with other code):
 * DICOM. A file that is not empty is one record, whatever it holds: an instance of many frames is one instance, and a DICOMDIR lists files
   that are delivered by themselves.
 * Parquet. The row count of the footer.
+* XLSX. A row of the sheet that holds a value (white space is none) below the header: below the last of its rows where the site file numbers
+  them, else below the first row that holds a value.
 * Unknown. The file is one record.
 """
 
@@ -27,7 +29,7 @@ from __future__ import annotations
 import codecs
 import gzip
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -76,17 +78,20 @@ def count_records(
     delimiter: str = ",",
     quote: str = '"',
     record_bytes: int = 16 * 2**20,
+    sheet: str | None = None,
+    header_rows: Sequence[int] = (),
 ) -> RecordCount:
     """Count the records of a file.
 
     Args:
         path: The file.
-        kind: Wire format: `fhir`, `open_mhealth`, `delimited`, `hl7`, `ccda`, `dicom`, `parquet`; anything else is one record.
+        kind: Wire format: `fhir`, `open_mhealth`, `delimited`, `hl7`, `ccda`, `dicom`, `parquet`, `xlsx`; anything else is one record.
         compression: `gzip` or None.
         encoding: Of delimited text and HL7. Only UTF-16 and UTF-32 matter: all others keep line feed, delimiter and quote single bytes.
         delimiter: Of delimited text.
         quote: Of delimited text; empty for none.
         record_bytes: Longest record; what lies beyond is not looked into.
+        sheet, header_rows: Of a workbook: which sheet, and the numbers of the rows of its header, from 1.
 
     Returns:
         The count; never raises for what a file holds.
@@ -95,6 +100,11 @@ def count_records(
         from assets.formats.count_parquet import footer_rows
 
         rows, note = footer_rows(path)
+        return RecordCount(rows, not note, note)
+    if kind == "xlsx":
+        from assets.formats.count_xlsx import sheet_rows
+
+        rows, note = sheet_rows(path, sheet or "", header_rows)
         return RecordCount(rows, not note, note)
     if kind == "dicom":
         return RecordCount(1)

@@ -22,6 +22,7 @@ class SourceFile:
         entity: Table it holds; None where each record says what it is (FHIR).
         compression: `gzip` or None. Declared, never guessed.
         table: Name of the delivered table, for the verb `table`.
+        sheet: Name of the sheet of a workbook.
     """
 
     index: int
@@ -30,6 +31,7 @@ class SourceFile:
     entity: str | None = None
     compression: str | None = None
     table: str | None = None
+    sheet: str | None = None
 
 
 @dataclass(frozen=True)

@@ -154,6 +154,12 @@ class Reason(StrEnum):
         "The file was damaged or is not text in the declared encoding; export again.",
     )  # fmt: skip
 
+    # --- spreadsheets, one row ----------------------------------------------------------------------------------------
+    CELL_ERROR = (
+        "cell_error", "record", "A cell that is read holds an error of the spreadsheet, such as #REF! or #N/A.",
+        "`rule` names the column; mend the formula, or write `cell_errors = \"null\"` in the site file if it means that there is no value.",
+    )  # fmt: skip
+
     # --- HL7 v2, one message ------------------------------------------------------------------------------------------
     MISSING_HEADER = (
         "missing_header", "record", "Segments stand where no message has begun: the MSH segment is missing.",
@@ -218,6 +224,18 @@ class Reason(StrEnum):
     NOT_PARQUET = (
         "not_parquet", "file", "The file is no Parquet file, or its footer is damaged.",
         "Send the file again.",
+    )  # fmt: skip
+    NOT_XLSX = (
+        "not_xlsx", "file", "The file is no XLSX workbook, or it is damaged, or protected by a password.",
+        "`detail` says which; save it as .xlsx without a password and send it again.",
+    )  # fmt: skip
+    NO_DATA = (
+        "no_data", "file", "The sheet holds no data: the site file says so, or it is a chart.",
+        "Nothing to do. If it does hold data, name its table in the site file under [sheets].",
+    )  # fmt: skip
+    UNKNOWN_SHEET = (
+        "unknown_sheet", "file", "No rule says which table this sheet of a workbook is.",
+        'Name it in the site file under [sheets]: `"<sheet>" = "<table>"`, or `"<sheet>" = "-"` if it holds no data.',
     )  # fmt: skip
     TRUNCATED_GZIP = (
         "truncated_gzip", "file", "The compressed file ends too early; nothing of it landed.",
