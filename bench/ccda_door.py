@@ -62,7 +62,8 @@ def write_documents(source: Path, out: Path, target_bytes: int) -> tuple[int, in
 
 def child_job(folder: Path, spool: Path) -> dict[str, object]:
     """The job landing would give to the parsing child."""
-    from assets.landing.job import FileJob, build_job
+    from assets.landing.files import FileJob
+    from assets.landing.job import build_job
     from assets.sites.site import load_sites
 
     paths = sorted(folder.iterdir())

@@ -106,7 +106,8 @@ def write_messages(path: Path, count: int, charset: str = "UNICODE UTF-8", *, en
 
 def child_job(path: Path, spool: Path) -> dict[str, object]:
     """The job landing would give to the parsing child."""
-    from assets.landing.job import FileJob, build_job
+    from assets.landing.files import FileJob
+    from assets.landing.job import build_job
     from assets.sites.site import load_sites
 
     file = FileJob(0, path, path.name, "", path.stat().st_size, None, None, "hl7", None)

@@ -17,7 +17,8 @@ from assets.formats.job import load_job
 from assets.formats.progress import Progress
 from assets.formats.reasons import FileRefused
 from assets.formats.spool import Spool
-from assets.landing.job import FileJob, build_job
+from assets.landing.files import FileJob
+from assets.landing.job import build_job
 from assets.sites.site import load_sites
 
 

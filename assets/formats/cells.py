@@ -71,13 +71,13 @@ def header_names(rows: Sequence[Sequence[Any]], merged: Merged) -> list[str]:
     texts = [[_SPACE.sub(" ", text_of(cell)).strip() if is_said(cell) else "" for cell in row] for row in rows]
     inside = [(a, b) for a, b in merged if a[0] < len(rows)]
     for (top, left), (bottom, right) in inside:
-        for row in range(top, min(bottom, len(rows) - 1) + 1):
-            for column in range(left, min(right, len(texts[row]) - 1) + 1):
-                texts[row][column] = texts[top][left]
+        for line in texts[top : bottom + 1]:
+            for column in range(left, min(right, len(line) - 1) + 1):
+                line[column] = texts[top][left]
     if not inside:
-        for row in texts[:-1]:
-            for column in range(1, len(row)):
-                row[column] = row[column] or row[column - 1]
+        for line in texts[:-1]:
+            for column in range(1, len(line)):
+                line[column] = line[column] or line[column - 1]
     return [JOINT.join(dict.fromkeys(filter(None, parts))) for parts in zip(*texts, strict=True)]
 
 

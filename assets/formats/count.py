@@ -91,7 +91,8 @@ def count_records(
         delimiter: Of delimited text.
         quote: Of delimited text; empty for none.
         record_bytes: Longest record; what lies beyond is not looked into.
-        sheet, header_rows: Of a workbook: which sheet, and the numbers of the rows of its header, from 1.
+        sheet: Of a workbook.
+        header_rows: Numbers of the rows of a sheet's header, from 1.
 
     Returns:
         The count; never raises for what a file holds.

@@ -161,9 +161,14 @@ class _Rows:
 
     def feed(self, chunk: bytes) -> None:
         """The next bytes."""
-        *whole, self._tail = _ROW_END.split(self._tail + chunk)
+        data = self._tail + chunk
+        if b"<!--" in data:
+            data = _COMMENT.sub(b"", data)
+        end = data.find(b"<!--") + 1 or len(data) + 1  # of a comment that goes on in the next bytes
+        *whole, rest = _ROW_END.split(data[: end - 1])
+        self._tail = rest + data[end - 1 :]
         for piece in whole:
-            self._row(_COMMENT.sub(b"", piece) if b"<!--" in piece else piece)
+            self._row(piece)
 
     def _row(self, piece: bytes) -> None:
         begin = 0

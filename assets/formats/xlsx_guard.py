@@ -94,7 +94,7 @@ def _part_of(package: zipfile.ZipFile, name: str, limits: Limits) -> str:
     folder = posixpath.dirname(book)
     parts = _targets(package, posixpath.join(folder, "_rels", posixpath.basename(book) + ".rels"), folder, limits)
     ids = [
-        next((value for key, value in sheet.items() if key.endswith("}id")), "")
+        next((value for key, value in sheet.items() if str(key).endswith("}id")), "")
         for sheet in _tree(package, book, limits).iter("{*}sheet")
         if sheet.get("name") == name
     ]

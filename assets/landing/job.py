@@ -5,13 +5,15 @@ Belongs here: joining the three. Does not belong here: parsing (`assets/formats`
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from assets.contracts.table import Entity, load_contract
 from assets.formats.fhir_r4 import R4_TYPES
+from assets.landing.files import FileJob
 from assets.landing.manifest import Manifest, neutral_ref, split_name, table_of
+from assets.landing.sheets import sheet_jobs
 from assets.privacy.scrub import EntityRules, load_rules
 from assets.sites.site import Feed
 
@@ -22,48 +24,36 @@ FHIR_TYPES_NAMED = ("bundle", "log")
 """File stems of FHIR exports that are no resource type and hold no name."""
 
 
-@dataclass(frozen=True)
-class FileJob:
-    """One file as the child and the ledger know it."""
-
-    index: int
-    path: Path
-    ref: str
-    sha256: str
-    bytes: int
-    declared: int | None
-    entity: str | None
-    format: str | None
-    compression: str | None
-
-
 def file_jobs(manifest: Manifest, folder: Path, feed: Feed) -> list[FileJob]:
-    """The files of a delivery with their neutral names, formats and entities."""
+    """The files of a delivery with their neutral names, formats and entities, workbooks taken apart into their sheets."""
+    named = _names(feed)
+    jobs: list[FileJob] = []
+    for delivered, file in enumerate(manifest.files):
+        name = Path(file.path).name
+        _, ending, compression = split_name(name)
+        wire = feed.kind.formats.get(ending, feed.kind.formats.get("*"))
+        job = FileJob(
+            len(jobs), folder / file.path, neutral_ref(delivered, name, named), file.sha256.lower(), file.bytes, file.records,
+            _entity_of(name, feed, named), wire, compression, name, None, delivered,
+        )  # fmt: skip
+        jobs += sheet_jobs(job, feed, lambda sheet: _entity_of(sheet, feed, named)) if wire == "xlsx" else [job]
+    return jobs
+
+
+def _names(feed: Feed) -> dict[str, None]:
+    """What file names may stand for."""
     entities = load_contract(feed.kind.family).entities
     named = {**dict.fromkeys(entities), **dict.fromkeys(feed.kind.other_tables), **dict.fromkeys(feed.files)}
     if feed.kind.family == "fhir":
         named |= dict.fromkeys(FHIR_TYPES_NAMED) | {e.replace("_", ""): None for e in entities}
         named |= dict.fromkeys(t.lower() for t in R4_TYPES)
-    jobs = []
-    for index, file in enumerate(manifest.files):
-        name = Path(file.path).name
-        _, ending, compression = split_name(name)
-        table = None if name.startswith(".") else table_of(name, named)
-        entity = feed.kind.only_entity or (_entity(table, feed) if table else None)
-        jobs.append(
-            FileJob(
-                index,
-                folder / file.path,
-                neutral_ref(index, name, named),
-                file.sha256.lower(),
-                file.bytes,
-                file.records,
-                entity,
-                feed.kind.formats.get(ending, feed.kind.formats.get("*")),
-                compression,
-            )
-        )
-    return jobs
+    return named
+
+
+def _entity_of(name: str, feed: Feed, named: Iterable[str]) -> str | None:
+    """The entity a file name stands for."""
+    table = None if name.startswith(".") else table_of(name, named)
+    return feed.kind.only_entity or (_entity(table, feed) if table else None)
 
 
 def _entity(table: str, feed: Feed) -> str | None:
@@ -91,17 +81,18 @@ def build_job(wire: str, files: list[FileJob], feed: Feed, spool: Path) -> dict[
             "null_values": list(feed.null_values),
             "tables_other": sorted(feed.kind.other_tables),
             "assigning_authority": feed.assigning_authority,
+            "layouts": {entity: layout.as_options() for entity, layout in feed.tables.items()},
         },
         "limits": LIMITS,
     }
 
 
 def _file(file: FileJob) -> dict[str, Any]:
-    table = table_of(file.path.name, [file.entity]) if file.entity and file.entity != "other" else None
-    name = table or split_name(file.path.name)[0]
+    name = file.sheet or file.name or file.path.name
+    table = table_of(name, [file.entity]) if file.entity and file.entity != "other" else None
     return {
         "index": file.index, "path": str(file.path), "ref": file.ref, "entity": file.entity, "compression": file.compression,
-        "table": name if file.entity else None,
+        "table": (table or split_name(name)[0]) if file.entity else None, "sheet": file.sheet,
     }  # fmt: skip
 
 

@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import groupby
 from pathlib import Path
 
 import numpy as np
@@ -27,8 +28,9 @@ from assets.lake import tables
 from assets.lake.commits import CommitReceipt
 from assets.landing.door import sha256_of, stored_folder
 from assets.landing.effects import find_effects
+from assets.landing.files import FileJob
 from assets.landing.identify import Pseudonymiser, number_repeats, read_spool, repeated_rows, resolve_people
-from assets.landing.job import LIMITS, FileJob, build_job, file_jobs
+from assets.landing.job import LIMITS, build_job, file_jobs
 from assets.landing.manifest import read_manifest
 from assets.landing.parents import ParentCollector, orphan_row
 from assets.landing.workspace import Workspace
@@ -125,10 +127,8 @@ class _Delivery:
 
     def land(self) -> Landing:
         counted = {f.index: self._count(f) for f in self._files}
-        for file in self._files:
-            if file.declared is not None and counted[file.index].complete and file.declared != counted[file.index].records:
-                detail = f"{file.ref} holds {counted[file.index].records} records, the manifest says {file.declared}. Remedy: send again"
-                return _refuse(self._workspace, self._key, "count_mismatch", detail)
+        if mismatch := self._mismatch(counted):
+            return _refuse(self._workspace, self._key, "count_mismatch", mismatch)
         refused = self._parse()
         if refused is not None:
             return _refuse(self._workspace, self._key, refused[0], refused[1])
@@ -137,13 +137,25 @@ class _Delivery:
         rows, versions, duplicates, buckets = self._write(resolution)
         return self._close({i: c.records for i, c in counted.items()}, rows, versions, duplicates, buckets, resolution)
 
+    def _mismatch(self, counted: Mapping[int, RecordCount]) -> str | None:
+        """What differs from the sender's own count of a delivered file; a workbook holds the records of all its sheets."""
+        for _, parts in groupby(self._files, key=lambda f: f.delivered):
+            files = list(parts)
+            counts = [counted[f.index] for f in files]
+            records = sum(c.records for c in counts)
+            if files[0].declared is not None and all(c.complete for c in counts) and files[0].declared != records:
+                return f"{files[0].ref} holds {records} records, the manifest says {files[0].declared}. Remedy: send again"
+        return None
+
     def _count(self, file: FileJob) -> RecordCount:
         feed = self._feed
+        if file.set_aside is not None and file.set_aside.records is not None:
+            return RecordCount(file.set_aside.records, file.set_aside.records == 0, file.set_aside.detail)
         if file.format is None:  # a README, a picture: it is quarantined as a file, and nobody can say what a record of it would be
             return RecordCount(0, False, "no wire format")
         return count_records(
             file.path, file.format, file.compression, encoding=feed.encoding, delimiter=feed.delimiter, quote=feed.quote,
-            record_bytes=LIMITS["record_bytes"],
+            record_bytes=LIMITS["record_bytes"], sheet=file.sheet, header_rows=feed.layout(file.entity).header_rows,
         )  # fmt: skip
 
     def _parse(self) -> tuple[str, str] | None:
@@ -151,7 +163,9 @@ class _Delivery:
         by_format: dict[str, list[FileJob]] = {}
         for file in self._files:
             needs_entity = not self._feed.kind.named_by_record
-            if file.format is None or (needs_entity and file.entity is None):
+            if file.set_aside is not None:
+                self._quarantine_file(file, file.set_aside.reason, file.set_aside.detail)
+            elif file.format is None or (needs_entity and file.entity is None):
                 self._quarantine_file(file, "unknown_file", "file name or ending stands for no table of this feed")
             else:
                 by_format.setdefault(file.format, []).append(file)

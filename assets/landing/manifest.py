@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import hashlib
 import re
+import unicodedata
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
 import msgspec
 
 MANIFEST = "manifest.json"
-_ENDINGS = frozenset({".csv", ".tsv", ".txt", ".json", ".ndjson", ".parquet", ".xml", ".zip", ".xlsx", ".md", ".hl7"})
+_ENDINGS = frozenset({".csv", ".tsv", ".txt", ".json", ".ndjson", ".parquet", ".xml", ".zip", ".xlsx", ".xlsm", ".md", ".hl7"})
 _ID = re.compile(r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$")
 
 
@@ -93,6 +94,7 @@ def _check_files(files: Iterable[ManifestFile]) -> None:
 
 def split_name(name: str) -> tuple[str, str, str | None]:
     """Split a file name into stem, ending and compression: `Patient.000.ndjson.gz` -> (`patient.000`, `.ndjson`, `gzip`)."""
+    name = unicodedata.normalize("NFC", name)  # macOS writes Korean letters apart
     lower = name.lower()
     compression = "gzip" if lower.endswith(".gz") else None
     if compression:
@@ -109,7 +111,7 @@ def table_of(name: str, known: Iterable[str]) -> str | None:
     """
     stem, _, _ = split_name(name)
     match = re.fullmatch(r"(?:\d+[a-z]?_)?(.+?)(?:[._-]\d+)*", stem)
-    tables = {k.lower(): k for k in known}
+    tables = {unicodedata.normalize("NFC", k).lower(): k for k in known}
     return tables.get(match.group(1)) if match else None
 
 

@@ -40,21 +40,26 @@ class FeedKind:
     record_entity: str | None = None
 
 
-_CSV = {".csv": "delimited", ".txt": "delimited", ".tsv": "delimited"}
+_TABLES = {
+    **dict.fromkeys((".csv", ".txt", ".tsv"), "delimited"),
+    **dict.fromkeys((".xlsx", ".xlsm"), "xlsx"),
+    ".parquet": "parquet",
+}
+"""Formats of tables: whoever may send one of them may send all."""
 
 FEED_KINDS: Mapping[str, FeedKind] = {
     kind.name: kind
     for kind in (
         FeedKind("fhir_r4", {".ndjson": "fhir", ".json": "fhir"}, "fhir", named_by_record=True),
-        FeedKind("synthea_csv", _CSV, "synthea_csv"),
-        FeedKind("omop", {**_CSV, ".parquet": "parquet"}, "omop", other_tables=frozenset(_OMOP_TABLES.split())),
-        FeedKind("emr_csv", _CSV, "emr_csv"),
+        FeedKind("synthea_csv", _TABLES, "synthea_csv"),
+        FeedKind("omop", _TABLES, "omop", other_tables=frozenset(_OMOP_TABLES.split())),
+        FeedKind("emr_csv", _TABLES, "emr_csv"),
         FeedKind("open_mhealth", dict.fromkeys((".json", ".ndjson", ".jsonl"), "open_mhealth"), "open_mhealth", "data_point"),
         FeedKind("dicom", {"*": "dicom"}, "dicom", "instance"),
-        FeedKind("consent", _CSV, "consent"),
-        FeedKind("lims", _CSV, "lims"),
-        FeedKind("claims_nhis", _CSV, "claims_nhis"),
-        FeedKind("claims_hira", _CSV, "claims_hira"),
+        FeedKind("consent", _TABLES, "consent"),
+        FeedKind("lims", _TABLES, "lims"),
+        FeedKind("claims_nhis", _TABLES, "claims_nhis"),
+        FeedKind("claims_hira", _TABLES, "claims_hira"),
         FeedKind(
             "hl7_v2", dict.fromkeys((".hl7", ".txt", ".msg", ".mllp"), "hl7"), "hl7_v2", named_by_record=True, record_entity="message"
         ),

@@ -9,17 +9,24 @@ import codecs
 import difflib
 import re
 import tomllib
-from collections.abc import Mapping
-from dataclasses import dataclass
+import unicodedata
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from assets.contracts.table import load_contract
 from assets.sites.feed_kinds import FEED_KINDS, FeedKind
+from assets.sites.layout import FIELDS, TableLayout, read_layout
 
 HERE = Path(__file__).parent
 _SITE_ID = re.compile(r"^[a-z][a-z0-9_]{1,30}$")
+_FEED_FIELDS = {
+    "encoding", "delimiter", "quote", "time_zone", "files", "columns", "null_values", "assigning_authority", "sheets", "tables",
+}  # fmt: skip
+NO_DATA = "-"
+"""What a site file calls the table of a sheet that holds no data."""
 KINDS = ("hospital", "biobank", "agency", "consent_service")
 LEGAL_BASES = ("consented", "published")
 
@@ -49,6 +56,9 @@ class Feed:
         columns: Entity -> our field -> the site's header.
         null_values: Texts that mean "no value".
         assigning_authority: HL7 v2: namespace of the site's own patient numbers; numbers of other authorities are kept apart.
+        sheets: Sheet of a workbook -> entity. A key `#2` is the second sheet, whatever its name, `*` every other one; the entity `-` says that
+            a sheet holds no data.
+        tables: Entity -> how its files are laid out.
     """
 
     kind: FeedKind
@@ -60,6 +70,12 @@ class Feed:
     columns: Mapping[str, Mapping[str, str]]
     null_values: tuple[str, ...]
     assigning_authority: str = ""
+    sheets: Mapping[str, str] = field(default_factory=dict)
+    tables: Mapping[str, TableLayout] = field(default_factory=dict)
+
+    def layout(self, entity: str | None) -> TableLayout:
+        """How the files of an entity are laid out."""
+        return self.tables.get(entity or "", TableLayout())
 
 
 @dataclass(frozen=True)
@@ -74,6 +90,11 @@ class Site:
     expected_every_days: int
     feeds: Mapping[str, Feed]
     codes: Mapping[str, Mapping[str, CodeTarget]]
+
+
+def normal_name(name: str) -> str:
+    """A name as it is compared: macOS writes Korean letters apart, and nobody sees a blank at the end of a sheet's name."""
+    return unicodedata.normalize("NFC", name).strip()
 
 
 def load_sites(folder: Path = HERE) -> dict[str, Site]:
@@ -123,7 +144,7 @@ class _Reader:
         feeds = self._raw.get("feeds")
         if not isinstance(feeds, dict) or not feeds:
             self._complain("feeds", "is missing", "add a [feeds.<feed>] table")
-        parsed = {name: self._feed(name, body) for name, body in (feeds or {}).items()}
+        parsed = {name: self._feed(name, body) for name, body in feeds.items()}
         return Site(site, self._text("name"), kind, basis, self._text("owner"), days, parsed, self._codes())
 
     def _feed(self, name: str, body: Any) -> Feed:
@@ -131,7 +152,7 @@ class _Reader:
             self._complain(f"feeds.{name}", "is no known feed", self._near(name, FEED_KINDS))
         kind = FEED_KINDS[name]
         where = f"feeds.{name}"
-        self._only(body, {"encoding", "delimiter", "quote", "time_zone", "files", "columns", "null_values", "assigning_authority"}, where)
+        self._only(body, _FEED_FIELDS, where)
         encoding = str(body.get("encoding", "utf-8"))
         try:
             codecs.lookup(encoding)
@@ -143,7 +164,8 @@ class _Reader:
         except (ZoneInfoNotFoundError, ValueError):
             self._complain("time_zone", f"{zone!r} is no IANA time zone", "write for example Asia/Seoul")
         entities = load_contract(kind.family).entities
-        for stem, entity in body.get("files", {}).items():
+        named = [*body.get("files", {}).items(), *((s, e) for s, e in body.get("sheets", {}).items() if e != NO_DATA)]
+        for stem, entity in named:
             if entity not in entities:
                 self._complain(stem, f"{entity!r} is no entity of {kind.family}", self._near(entity, entities))
         for entity in body.get("columns", {}):
@@ -152,8 +174,18 @@ class _Reader:
         return Feed(
             kind, encoding, str(body.get("delimiter", ",")), str(body.get("quote", '"')), zone, dict(body.get("files", {})),
             {e: dict(c) for e, c in body.get("columns", {}).items()}, tuple(body.get("null_values", ("",))),
-            str(body.get("assigning_authority", "")),
+            str(body.get("assigning_authority", "")), {normal_name(s): e for s, e in body.get("sheets", {}).items()},
+            self._tables(f"{where}.tables", body.get("tables", {}), kind.family, entities),
         )  # fmt: skip
+
+    def _tables(self, where: str, tables: Mapping[str, Any], family: str, entities: Mapping[str, Any]) -> dict[str, TableLayout]:
+        found = {}
+        for entity, body in tables.items():
+            if entity not in entities:
+                self._complain(f"{where}.{entity}", f"is no entity of {family}", self._near(entity, entities))
+            self._only(body, FIELDS, f"{where}.{entity}")
+            found[entity] = read_layout(f"{where}.{entity}", body, self._complain)
+        return found
 
     def _codes(self) -> dict[str, dict[str, CodeTarget]]:
         found: dict[str, dict[str, CodeTarget]] = {}
@@ -177,16 +209,17 @@ class _Reader:
             self._complain(name, f"{value!r} is not allowed", f"use one of {', '.join(allowed)}")
         return value
 
-    def _only(self, table: Mapping[str, Any], allowed: set[str], where: str) -> None:
+    def _only(self, table: Mapping[str, Any], allowed: Collection[str], where: str) -> None:
         for name in table:
             if name not in allowed:
-                self._complain(name, f"is no field of {where or 'a site file'}", self._near(name, allowed))
+                self._complain(f"{where}.{name}" if where else name, f"is no field of {where or 'a site file'}", self._near(name, allowed))
 
     def _near(self, name: str, allowed: Any) -> str:
         close = difflib.get_close_matches(name, list(allowed), 1)
         return f"did you mean {close[0]!r}?" if close else f"use one of {', '.join(sorted(allowed))}"
 
-    def _complain(self, name: str, what: str, remedy: str) -> None:
-        last = name.rsplit(".", 1)[-1]
-        line = next((i for i, text in enumerate(self._lines, 1) if last in text), 1)
+    def _complain(self, name: str, what: str, remedy: str) -> NoReturn:
+        table, _, last = name.rpartition(".")
+        begin = next((i for i, text in enumerate(self._lines) if text.strip().startswith(f"[{table}]")), 0)  # two tables may have the field
+        line = next((i for i, text in enumerate(self._lines, 1) if i > begin and last in text), 1)
         raise SiteError(f"{self._path.name}, line {line}, field {name}: {what}. Remedy: {remedy}")

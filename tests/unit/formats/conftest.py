@@ -56,6 +56,7 @@ class Jobs:
         options: Mapping[str, Any] | None = None,
         limits: Mapping[str, Any] | None = None,
         entity: str | None = None,
+        sheet: str | None = None,
     ) -> dict[str, Any]:
         """A job over files given by name and content; a table's file is named as the table."""
         self.made += 1
@@ -78,6 +79,7 @@ class Jobs:
                     "entity": table,
                     "compression": "gzip" if name.endswith(".gz") else None,
                     "table": stem,
+                    "sheet": sheet,
                 }
             )
         return {

@@ -40,6 +40,7 @@ def test_every_format_has_its_cases() -> None:
         ("ccda", 6),
         ("open_mhealth", 6),
         ("dicom", 6),
+        ("xlsx", 6),
     ):
         assert sum(case.parent.name == name for case in CASES) >= least
 
@@ -48,12 +49,13 @@ def found_in(read: Read, case: Path, given: dict[str, Any]) -> dict[str, Any]:
     """Read the input of a case; what came of it, in the shape of expected.json. The independent counter has to agree."""
     (source,) = (path for path in case.iterdir() if path.name != "expected.json")
     options = given.get("options", {})
-    found = read(given["format"], given["family"], {source.name: source.read_bytes()}, options=options)
+    found = read(given["format"], given["family"], {source.name: source.read_bytes()}, options=options, sheet=given.get("sheet"))
     (file,) = found.files
     if file["reason"] is None:
         counted = count_records(
             source, given["format"], "gzip" if source.suffix == ".gz" else None,
             encoding=options.get("encoding", "utf-8"), delimiter=options.get("delimiter", ","), quote=options.get("quote", '"'),
+            sheet=given.get("sheet"), header_rows=options.get("layouts", {}).get(source.stem, {}).get("header_rows", ()),
         )  # fmt: skip
         record = next(kind.record_entity for kind in FEED_KINDS.values() if kind.family == given["family"])
         landed = found.tables.get(record, []) if record else found.rows  # a document fills many tables; its records are rows of one

@@ -21,6 +21,15 @@ time_zone = "Asia/Seoul"
 "환자" = "patient"
 [feeds.emr_csv.columns.patient]
 patient_number = "등록번호"
+[feeds.emr_csv.sheets]
+"환자 명부" = "patient"
+"설명" = "-"
+[feeds.emr_csv.tables.visit]
+header_rows = [1]
+[feeds.emr_csv.tables.patient]
+header_rows = [2, 3]
+carry_down = ["시도"]
+cell_errors = "null"
 [codes.lab]
 "L1" = {system = "LOINC", code = "4548-4", unit = "%"}
 """
@@ -57,6 +66,26 @@ def test_all_shipped_sites_load() -> None:
             'name = "Example"\nnmae = "x"',
             r"line 3, field nmae: is no field of a site file. Remedy: did you mean 'name'",
         ),
+        (
+            '명부" = "patient"',
+            '명부" = "patent"',
+            r"line 15, field 환자 명부: 'patent' is no entity of emr_csv. Remedy: did you mean 'patient'",
+        ),
+        ("tables.patient]", "tables.patent]", r"line 19, field feeds.emr_csv.tables.patent: is no entity of emr_csv. Remedy: did you mean"),
+        (
+            "[2, 3]",
+            "[2, 4]",
+            r"line 20, field feeds.emr_csv.tables.patient.header_rows: must name rows that follow .* for example \[2, 3\]",
+        ),
+        ("[2, 3]", "2", r"line 20, field feeds.emr_csv.tables.patient.header_rows: must be a list of row numbers"),
+        ("[2, 3]", "[0]", r"line 20, field feeds.emr_csv.tables.patient.header_rows: must be a list of row numbers"),
+        ('["시도"]', '"시도"', r"line 21, field feeds.emr_csv.tables.patient.carry_down: must be a list of headers"),
+        (
+            '"null"',
+            '"nul"',
+            r"line 22, field feeds.emr_csv.tables.patient.cell_errors: 'nul' is not allowed. Remedy: use one of fault, null",
+        ),
+        ("carry_down", "carrydown", r"line 21, field feeds.emr_csv.tables.patient.carrydown: is no field .* did you mean 'carry_down'"),
         ('kind = "hospital"', "kind = hospital", r"not valid TOML"),
     ],
 )
