@@ -84,6 +84,7 @@ READERS = {
     "delimited": "assets.formats.delimited:DelimitedReader",
     "dicom": "assets.formats.dicom:DicomReader",
     "fhir": "assets.formats.fhir:FhirReader",
+    "fixed_width": "assets.formats.fixed_width:FixedWidthReader",
     "hl7": "assets.formats.hl7:Hl7Reader",
     "open_mhealth": "assets.formats.omh:DataPointReader",
     "parquet": "assets.formats.parquet:ParquetReader",

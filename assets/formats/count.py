@@ -18,6 +18,7 @@ What a record is (the parsers keep to the same text, with other code):
 * CDA (C-CDA documents). The document is a record, and so is each element named `entry`, in whatever namespace, which is how a section holds its data.
 * DICOM. A file that is not empty is one record, whatever it holds: an instance of many frames is one instance, and a DICOMDIR lists files
   that are delivered by themselves.
+* Fixed width. A line is a record; empty lines are not.
 * Parquet. The row count of the footer.
 * XLSX. A row of the sheet that holds a value (white space is none) below the header: below the last of its rows where the site file numbers
   them, else below the first row that holds a value.
@@ -85,7 +86,7 @@ def count_records(
 
     Args:
         path: The file.
-        kind: Wire format: `fhir`, `open_mhealth`, `delimited`, `hl7`, `ccda`, `dicom`, `parquet`, `xlsx`; anything else is one record.
+        kind: Wire format: `fhir`, `open_mhealth`, `delimited`, `fixed_width`, `hl7`, `ccda`, `dicom`, `parquet`, `xlsx`; anything else is one record.
         compression: `gzip` or None.
         encoding: Of delimited text and HL7. Only UTF-16 and UTF-32 matter: all others keep line feed, delimiter and quote single bytes.
         delimiter: Of delimited text.
@@ -109,7 +110,7 @@ def count_records(
         return RecordCount(rows, not note, note)
     if kind == "dicom":
         return RecordCount(1)
-    if kind not in ("fhir", "open_mhealth", "delimited", "hl7", "ccda"):
+    if kind not in ("fhir", "open_mhealth", "delimited", "fixed_width", "hl7", "ccda"):
         return RecordCount(1, False, f"format {kind} is not counted: one record")
     counter = _counter(kind, delimiter, quote, record_bytes)
     note = ""
@@ -137,6 +138,10 @@ def _counter(kind: str, delimiter: str, quote: str, record_bytes: int) -> Counte
         from assets.formats.count_xml import EntryCounter
 
         return EntryCounter()
+    if kind == "fixed_width":
+        from assets.formats.count_lines import LineCounter
+
+        return LineCounter(record_bytes)
     from assets.formats.count_text import RowCounter
 
     return RowCounter(delimiter.encode(), quote.encode(), record_bytes)

@@ -142,8 +142,8 @@ class Reason(StrEnum):
 
     # --- delimited text, one record -----------------------------------------------------------------------------------
     RAGGED_ROW = (
-        "ragged_row", "record", "The row has more or fewer fields than the header.",
-        "Quote fields that contain the delimiter or a line break.",
+        "ragged_row", "record", "The row has more or fewer fields than the header, or is shorter than the positions of its columns.",
+        "Quote fields that contain the delimiter or a line break; do not cut the blanks at the end of a line of fixed width.",
     )  # fmt: skip
     UNCLOSED_QUOTE = (
         "unclosed_quote", "record", "A quoted field is not closed before a delimiter or the end of the row.",
@@ -228,6 +228,10 @@ class Reason(StrEnum):
     NOT_XLSX = (
         "not_xlsx", "file", "The file is no XLSX workbook, or it is damaged, or protected by a password.",
         "`detail` says which; save it as .xlsx without a password and send it again.",
+    )  # fmt: skip
+    NO_LAYOUT = (
+        "no_layout", "file", "The site file does not say at which positions the columns of the file stand.",
+        "Write them in the site file under [tables.<table>.positions], from the sender's record layout.",
     )  # fmt: skip
     NO_DATA = (
         "no_data", "file", "The sheet holds no data: the site file says so, or it is a chart.",

@@ -31,13 +31,19 @@ def file_jobs(manifest: Manifest, folder: Path, feed: Feed) -> list[FileJob]:
     for delivered, file in enumerate(manifest.files):
         name = Path(file.path).name
         _, ending, compression = split_name(name)
-        wire = feed.kind.formats.get(ending, feed.kind.formats.get("*"))
+        entity = _entity_of(name, feed, named)
+        wire = _wire_format(ending, entity, feed)
         job = FileJob(
             len(jobs), folder / file.path, neutral_ref(delivered, name, named), file.sha256.lower(), file.bytes, file.records,
-            _entity_of(name, feed, named), wire, compression, name, None, delivered,
+            entity, wire, compression, name, None, delivered,
         )  # fmt: skip
         jobs += sheet_jobs(job, feed, lambda sheet: _entity_of(sheet, feed, named)) if wire == "xlsx" else [job]
     return jobs
+
+
+def _wire_format(ending: str, entity: str | None, feed: Feed) -> str | None:
+    wire = feed.kind.formats.get(ending, feed.kind.formats.get("*"))
+    return "fixed_width" if wire == "delimited" and feed.layout(entity).positions else wire
 
 
 def _names(feed: Feed) -> dict[str, None]:

@@ -14,7 +14,9 @@ from pathlib import Path, PurePosixPath
 import msgspec
 
 MANIFEST = "manifest.json"
-_ENDINGS = frozenset({".csv", ".tsv", ".txt", ".json", ".ndjson", ".parquet", ".xml", ".zip", ".xlsx", ".xlsm", ".md", ".hl7"})
+_ENDINGS = frozenset(
+    {".csv", ".tsv", ".txt", ".json", ".ndjson", ".parquet", ".xml", ".zip", ".xlsx", ".xlsm", ".dat", ".asc", ".fwf", ".md", ".hl7"}
+)
 _ID = re.compile(r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$")
 
 

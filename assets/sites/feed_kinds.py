@@ -42,6 +42,7 @@ class FeedKind:
 
 _TABLES = {
     **dict.fromkeys((".csv", ".txt", ".tsv"), "delimited"),
+    **dict.fromkeys((".dat", ".asc", ".fwf"), "fixed_width"),
     **dict.fromkeys((".xlsx", ".xlsm"), "xlsx"),
     ".parquet": "parquet",
 }

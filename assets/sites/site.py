@@ -25,6 +25,7 @@ _SITE_ID = re.compile(r"^[a-z][a-z0-9_]{1,30}$")
 _FEED_FIELDS = {
     "encoding", "delimiter", "quote", "time_zone", "files", "columns", "null_values", "assigning_authority", "sheets", "tables",
 }  # fmt: skip
+_WIDE = ("utf-16", "utf-32")
 NO_DATA = "-"
 """What a site file calls the table of a sheet that holds no data."""
 KINDS = ("hospital", "biobank", "agency", "consent_service")
@@ -175,16 +176,20 @@ class _Reader:
             kind, encoding, str(body.get("delimiter", ",")), str(body.get("quote", '"')), zone, dict(body.get("files", {})),
             {e: dict(c) for e, c in body.get("columns", {}).items()}, tuple(body.get("null_values", ("",))),
             str(body.get("assigning_authority", "")), {normal_name(s): e for s, e in body.get("sheets", {}).items()},
-            self._tables(f"{where}.tables", body.get("tables", {}), kind.family, entities),
+            self._tables(f"{where}.tables", body.get("tables", {}), kind.family, encoding),
         )  # fmt: skip
 
-    def _tables(self, where: str, tables: Mapping[str, Any], family: str, entities: Mapping[str, Any]) -> dict[str, TableLayout]:
+    def _tables(self, where: str, tables: Mapping[str, Any], family: str, encoding: str) -> dict[str, TableLayout]:
         found = {}
+        entities = load_contract(family).entities
         for entity, body in tables.items():
             if entity not in entities:
                 self._complain(f"{where}.{entity}", f"is no entity of {family}", self._near(entity, entities))
             self._only(body, FIELDS, f"{where}.{entity}")
-            found[entity] = read_layout(f"{where}.{entity}", body, self._complain)
+            found[entity] = layout = read_layout(f"{where}.{entity}", body, self._complain)
+            if layout.positions and layout.position_unit == "bytes" and codecs.lookup(encoding).name.startswith(_WIDE):
+                what = f"cannot count bytes of {encoding}"
+                self._complain(f"{where}.{entity}.positions", what, 'write position_unit = "characters" for the table')
         return found
 
     def _codes(self) -> dict[str, dict[str, CodeTarget]]:

@@ -55,8 +55,23 @@ FEEDS = {
     "open_mhealth": ("w01", "open_mhealth", "points %03d.json", "open_mhealth/*/data_point.*"),
     "xlsx": ("h12", "emr_csv", "환자.%03d.xlsx", "xlsx/[b-dp]*/patient.xlsx"),
     "xlsx_cells": ("h12", "emr_csv", "환자.%03d.xlsx", "xlsx/[bg]*/patient.xlsx"),
+    "fixed_width": ("h92", "emr_csv", "patient.%03d.dat", "fixed_width/[bcms]*/patient.dat"),
     "dicom": ("h07", "dicom", "IM%03d", "dicom/[b-i]*/instance.dcm"),
 }
+
+FIXED_WIDTH = """site = "h92"
+name = "Fixed width"
+kind = "hospital"
+legal_basis = "consented"
+owner = "data-team@biodam.invalid"
+[feeds.emr_csv]
+encoding = "cp949"
+[feeds.emr_csv.tables.patient.positions]
+patient_number = [1, 6]
+birth_date = [17, 24]
+gender = [25, 26]
+province = [27, 30]
+"""
 
 Mutation = Callable[[random.Random, bytes], bytes]
 
@@ -101,6 +116,14 @@ def _mutated_cells(dice: random.Random, sound: list[bytes]) -> bytes:
     return patched(dice.choice(sound), SHEET, lambda xml: _mutated(dice, [xml]))
 
 
+def _workspace(root: Path, site: str) -> Workspace:
+    if site != "h92":
+        return Workspace(root)
+    (root / "sites").mkdir()
+    (root / "sites" / "h92.toml").write_text(FIXED_WIDTH, encoding="utf-8")
+    return Workspace(root, sites_folder=root / "sites")
+
+
 def _survives(root: Path, name: str, seed: int) -> None:
     site, feed, pattern, golden = FEEDS[name]
     dice = random.Random(f"{name}-{seed}")
@@ -108,7 +131,7 @@ def _survives(root: Path, name: str, seed: int) -> None:
     assert sound
     mutated = _mutated_cells if name == "xlsx_cells" else _mutated
     files = {pattern % number: mutated(dice, sound) for number in range(FILES)}
-    workspace = Workspace(root)
+    workspace = _workspace(root, site)
     key = admit(workspace, write_delivery(root, site, feed, f"d{seed}", files))
     outcome = land(workspace, key)
     row: Any = workspace.deliveries.get(key)

@@ -41,6 +41,7 @@ def test_every_format_has_its_cases() -> None:
         ("open_mhealth", 6),
         ("dicom", 6),
         ("xlsx", 6),
+        ("fixed_width", 6),
     ):
         assert sum(case.parent.name == name for case in CASES) >= least
 

@@ -30,6 +30,8 @@ header_rows = [1]
 header_rows = [2, 3]
 carry_down = ["시도"]
 cell_errors = "null"
+[feeds.emr_csv.tables.patient.positions]
+patient_number = [1, 10]
 [codes.lab]
 "L1" = {system = "LOINC", code = "4548-4", unit = "%"}
 """
@@ -85,6 +87,13 @@ def test_all_shipped_sites_load() -> None:
             '"nul"',
             r"line 22, field feeds.emr_csv.tables.patient.cell_errors: 'nul' is not allowed. Remedy: use one of fault, null",
         ),
+        (
+            "[1, 10]",
+            "[0, 10]",
+            r"line 24, field feeds.emr_csv.tables.patient.positions.patient_number: must be the first and the last position",
+        ),
+        ("[1, 10]", "[5, 4]", r"line 24, field .*patient_number: must be the first .* Remedy: write for example \[1, 10\]"),
+        ('"cp949"', '"utf-16"', r"field feeds.emr_csv.tables.patient.positions: cannot count bytes of utf-16. Remedy: write position_unit"),
         ("carry_down", "carrydown", r"line 21, field feeds.emr_csv.tables.patient.carrydown: is no field .* did you mean 'carry_down'"),
         ('kind = "hospital"', "kind = hospital", r"not valid TOML"),
     ],
