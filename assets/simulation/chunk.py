@@ -33,6 +33,8 @@ class Chunk:
     claims: Claims
     resident: pa.StringArray
     names: pa.RecordBatch
+    points: Frame
+    images: Frame
 
     @property
     def country(self) -> Country:
@@ -63,15 +65,17 @@ class Rendered:
         entity: Kind of record in truth: patient, visit, condition, drug, procedure, lab, tombstone, event ...
         name: File name; `{part:03d}` is filled in where a file is sent in parts.
         frame: `owner`, `delivery` and `plant` of each record.
-        body: One line a record (text) or the rows of a table.
+        body: One line a record (text), the rows of a table, or the bytes of a file that is one record.
         ids: Record numbers as the site writes them, null where there is none.
+        entities: Kind of each record, where a file holds several.
     """
 
     entity: str
     name: str
     frame: Frame
-    body: pa.StringArray | pa.Table
+    body: pa.StringArray | pa.Table | bytes
     ids: pa.StringArray | None = None
+    entities: pa.StringArray | None = None
 
 
 def registrations(people: Frame, visit: Frame) -> Frame:

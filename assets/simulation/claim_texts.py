@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 from assets.simulation.chunk import Chunk
 from assets.simulation.claims import CLINICS, LINES
 from assets.simulation.clinical import INPATIENT
+from assets.simulation.country import SITES
 from assets.simulation.errors import NUMBER
 from assets.simulation.frame import Array, Flags, Frame, Ints
 from assets.simulation.kernels import choose, day_text, either
@@ -75,7 +76,7 @@ def line_codes(frame: Frame) -> pa.StringArray:
 
 
 def institutions() -> Frame:
-    """All institutions, one row each: clinics and the three hospitals."""
-    count = CLINICS + 3
+    """All institutions, one row each: clinics and the hospitals."""
+    count = CLINICS + len(SITES)
     zero = np.zeros(count, dtype=np.int64)
     return Frame({"clinic": np.arange(count), "owner": zero, "delivery": zero, "plant": zero})

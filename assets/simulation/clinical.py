@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from assets.simulation.country import H12, SITES
+from assets.simulation.country import H12, H14, SITES
 from assets.simulation.frame import NEVER, Array, Flags, Floats, Frame, Ints, between, pick
 from assets.simulation.physiology import measured_values, true_egfr
 from assets.simulation.population import YEAR
@@ -38,6 +38,8 @@ class Events:
     drug: Frame
     procedure: Frame
     lab: Frame
+    vaccination: Frame
+    allergy: Frame
 
 
 @dataclass(frozen=True)
@@ -80,7 +82,8 @@ def make_events(setting: Setting, people: Frame, course: Frame) -> Events:
     """
     seen = _Seen(setting, people, course, _visits(setting, people, course))
     condition = _conditions(seen)
-    return Events(seen.visit, condition, _drugs(seen, condition), _procedures(seen), _labs(seen))
+    drug, procedure = _drugs(seen, condition), _procedures(seen)
+    return Events(seen.visit, condition, drug, procedure, _labs(seen), _vaccinations(seen), _allergies(seen))
 
 
 def _visits(setting: Setting, people: Frame, course: Frame) -> Frame:
@@ -192,7 +195,10 @@ def _kidney_code(seen: _Seen, rng: np.random.Generator) -> Ints:
 
 
 def _drugs(seen: _Seen, condition: Frame) -> Frame:
-    """Prescriptions: treatments of what was coded, the diabetes lines in force, something for the stomach."""
+    """Prescriptions: treatments of what was coded, the diabetes lines in force, something for the stomach.
+
+    The interface of h14 sends none: orders of its pharmacy go another way.
+    """
     rng, codes = seen.setting.stream("drugs"), seen.setting.codes
     rows, drugs = [], []
     for key, treatment in codes.treatments.items():
@@ -212,6 +218,7 @@ def _drugs(seen: _Seen, condition: Frame) -> Frame:
     row = np.concatenate([*rows, protected])
     drug = np.concatenate([*drugs, np.full(len(protected), codes.drugs.number("omeprazole"))])
     pairs = np.unique(row * len(codes.drugs) + drug)
+    pairs = pairs[seen.visit["site"][pairs // len(codes.drugs)] != H14]
     row, drug = pairs // len(codes.drugs), pairs % len(codes.drugs)
     days = np.array(codes.drugs["days"], dtype=np.int64)[drug]
     return seen.recorded(row).having(code=drug, day=seen.day[row], days=days, per_day=np.where(days < 14, 3, 1))
@@ -240,6 +247,30 @@ def _procedures(seen: _Seen) -> Frame:
     row, which = np.nonzero(done)
     numbers = [seen.setting.codes.procedures.number(k) for k in ("dialysis", "ecg", "colonoscopy")]
     return seen.recorded(row).having(code=np.array(numbers)[which], minute=seen.visit["start"][row] + 20)
+
+
+def _vaccinations(seen: _Seen) -> Frame:
+    """Influenza in autumn, pneumococci and zoster of the old. The extract of h12 has no table for them."""
+    rng, count, codes = seen.setting.stream("vaccinations"), len(seen.visit), seen.setting.codes.vaccines
+    age = (seen.day - seen.people["birth"][seen.owner]) / YEAR
+    month = seen.day.astype("datetime64[D]").astype("datetime64[M]").astype(np.int64) % 12 + 1
+    flu = (month >= 9) & (month <= 11) & (rng.random(count) < np.where(age > 65, 0.5, 0.15))
+    old = (age > 65) & (rng.random((2, count)) < np.array([[0.03], [0.02]]))
+    done = np.stack([flu, *old], axis=1) & (seen.visit["site"] != H12)[:, None]
+    row, which = np.nonzero(done)
+    numbers = np.array([codes.number(k) for k in ("flu", "pneumo", "zoster")])
+    minute = np.minimum(seen.visit["start"][row] + 30, seen.visit["end"][row])
+    return seen.recorded(row).having(code=numbers[which], minute=minute)
+
+
+def _allergies(seen: _Seen) -> Frame:
+    """Allergies to a drug, taken down at the person's first visit to a hospital that lists them (h12 does not)."""
+    rng, count = seen.setting.stream("allergies"), len(seen.people)
+    substance = np.where(rng.random(count) < 0.06, rng.integers(0, len(seen.setting.codes.allergens), count), -1)
+    lists = np.flatnonzero((seen.visit["site"] != H12) & (substance[seen.owner] >= 0))
+    _, first = np.unique(seen.owner[lists], return_index=True)
+    row = lists[first]
+    return seen.recorded(row).having(code=substance[seen.owner[row]], day=seen.day[row])
 
 
 def _labs(seen: _Seen) -> Frame:

@@ -17,6 +17,7 @@ UNKNOWN: Mapping[str, Mapping[str, str]] = {
     "condition": {"kcd": "U99.Z"},
     "drug": {"edi": "999099999", "rxnorm": "99999999"},
     "lab": {"loinc": "99999-9", "h12": "L9999", "h11": "H11-9999"},
+    "vaccination": {"cvx": "999"},
 }
 """Codes of records planted as `unknown_code`: no vocabulary has them."""
 
@@ -51,6 +52,8 @@ class Codes:
     drugs: CodeList
     labs: CodeList
     procedures: CodeList
+    vaccines: CodeList
+    allergens: CodeList
     treatments: Mapping[str, Mapping[str, Any]]
 
 
@@ -62,7 +65,7 @@ def load_codes() -> Codes:
         ValueError: A row has more or fewer values than its table has fields.
     """
     raw = tomllib.loads(Path(__file__).with_name("codes.toml").read_text(encoding="utf-8"))
-    tables = {name: _table(name, raw[name]) for name in ("conditions", "drugs", "labs", "procedures")}
+    tables = {name: _table(name, raw[name]) for name in ("conditions", "drugs", "labs", "procedures", "vaccines", "allergens")}
     return Codes(systems=raw["systems"], treatments=raw["treatments"], **tables)
 
 

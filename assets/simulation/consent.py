@@ -115,6 +115,8 @@ def _granted(rng: np.random.Generator, country: Country, people: Frame) -> Flags
     granted = rng.random((len(people), scopes)) < np.array(country.consent["granted"])
     granted |= np.arange(scopes)[None, :] < crosswalk_needs(people)[:, None]
     granted[~granted.any(axis=1), 1] = True
+    for scope, flag in (("lifelog", "wears"), ("imaging", "imaged")):  # whoever is recruited for it agreed to it
+        granted[:, country.consent["scopes"].index(scope)] |= people[flag]
     return np.asarray(granted & people["has_consent"][:, None], dtype=np.bool_)
 
 

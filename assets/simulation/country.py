@@ -20,12 +20,15 @@ from assets.simulation.frame import Array, Ints
 _EPOCH = date(1970, 1, 1)
 _FILE = Path(__file__).with_name("country.toml")
 
-SITES = ("h11", "h12", "h13")
+SITES = ("h11", "h12", "h13", "h14", "h15")
 """Hospitals, in the order of every (people, sites) array."""
-H11, H12, H13 = range(3)
+H11, H12, H13, H14, H15 = range(5)
+LARGE = 3
+"""The first hospitals are large; those behind them see a small share of the people (`[small_sites]`)."""
 
 FEEDS: Mapping[str, str] = {
     "h11": "fhir_r4", "h12": "emr_csv", "h13": "omop", "c01": "consent", "a11": "claims_nhis", "a12": "claims_hira",
+    "h14": "hl7_v2", "h15": "ccda", "h16": "dicom", "w11": "open_mhealth",
 }  # fmt: skip
 """Site -> the feed it sends."""
 
@@ -55,6 +58,7 @@ class Country:
     visits: Mapping[str, float]
     records: Mapping[str, float]
     consent: Mapping[str, Any]
+    small_sites: Mapping[str, Any]
     claims: Mapping[str, Any]
     errors: Mapping[str, ErrorRate]
 
@@ -98,6 +102,7 @@ def load_country(path: Path = _FILE) -> Country:
         visits=raw["visits"],
         records=raw["records"],
         consent=raw["consent"],
+        small_sites=raw["small_sites"],
         claims=raw["claims"],
         errors={kind: _error_rate(body["rate"], body["at"]) for kind, body in raw["errors"].items()},
     )

@@ -80,6 +80,20 @@ KINDS: tuple[Kind, ...] = (
     Kind("claim_orphan_line", "quarantined", "missing_parent"),
     Kind("claim_ragged", "quarantined", "ragged_row"),
     Kind("claim_encoding", "quarantined", "encoding"),
+    Kind("document_again", "duplicate"),
+    Kind("document_encoding", "quarantined", "encoding"),
+    Kind("document_cut", "quarantined", "invalid_document"),
+    Kind("document_doctype", "quarantined", "xml_doctype"),
+    Kind("point_unit", "quarantined", "unit_not_allowed"),
+    Kind("point_time", "quarantined", "invalid_date_time"),
+    Kind("point_schema", "quarantined", "unknown_schema"),
+    Kind("point_nobody", "quarantined", "missing_person"),
+    Kind("point_again", "duplicate"),
+    Kind("image_again", "duplicate"),
+    Kind("image_nobody", "quarantined", "missing_person"),
+    Kind("image_no_series", "quarantined", "missing_value"),
+    Kind("image_date", "quarantined", "invalid_date"),
+    Kind("image_burned_in", "flagged"),
 )
 NUMBER = {kind.name: i for i, kind in enumerate(KINDS)}
 
@@ -97,7 +111,7 @@ def deliver(setting: Setting, people: Frame, events: Events) -> dict[str, Frame]
     """
     visit = _as_delivered(events.visit, setting.country.delivery_of(events.visit["end"] // DAY_MINUTES))
     found = {"visit": visit}
-    for entity in ("condition", "drug", "procedure", "lab"):
+    for entity in ("condition", "drug", "procedure", "lab", "vaccination", "allergy"):
         frame: Frame = getattr(events, entity)
         found[entity] = _as_delivered(frame, visit["delivery"][frame["visit"]])
     return {entity: _Planting(setting, people, entity, frame).result() for entity, frame in found.items()}
@@ -194,7 +208,7 @@ class _Planting:
             return frame.having(number=ORPHAN)
         if kind in _TAKEN_BACK and self._entity == "lab":
             return frame.having(value=np.round(frame["value"] * 1.2, 1))
-        if kind in _TAKEN_BACK:
+        if kind in _TAKEN_BACK and self._entity == "condition":
             return frame.having(code=self._setting.codes.conditions.number("colon_ca"))
         if kind in ("before_birth", "after_death"):
             return self._outside_life(kind, frame)
@@ -210,7 +224,7 @@ class _Planting:
 def damage(lines: pa.StringArray, plant: Ints, encoding: str) -> dict[int, bytes]:
     """Lines whose text itself is broken: cut JSON, rows of the wrong width, bytes that no character has."""
     found: dict[int, bytes] = {}
-    broken = np.isin(plant, [NUMBER[k] for k in ("bad_json", "ragged_row", "encoding_break", "claim_ragged", "claim_encoding")])
+    broken = np.isin(plant, [NUMBER[k] for k in ("bad_json", "ragged_row", "encoding_break", "claim_ragged", "claim_encoding", "document_encoding")])
     for row in np.flatnonzero(broken).tolist():
         line = lines[row].as_py().encode(encoding)
         body = line.rstrip(b"\r\n")

@@ -94,6 +94,8 @@ _ROADS = ("세종대로", "중앙로", "테헤란로", "충장로", "한밭대�
 _PREFIX = {
     "h11": {"visit": "enc-", "condition": "con-", "drug": "rx-", "lab": "obs-", "procedure": "prc-"},
     "h12": {"visit": "V", "condition": "D", "drug": "R", "lab": "L", "procedure": "P"},
+    "h14": {"visit": "V", "condition": "D", "lab": "L", "procedure": "P"},
+    "h15": {"visit": "E", "condition": "C", "drug": "M", "lab": "O", "procedure": "P"},
 }
 
 
@@ -140,7 +142,9 @@ def patient_texts(keys: Ints, *, seed: int, site: str) -> pa.StringArray:
     """The patient number by which records of the site, and the consent service, refer to a patient."""
     if site == "h11":
         return render("pat-@id@", id=hexadecimal(surrogate(keys, seed=seed, scope="h11/patient")))
-    if site == "h12":
+    if site == "w11":
+        return render("user-@n@", n=chart_numbers(keys, site=site))
+    if site != "h13":
         return chart_numbers(keys, site=site)
     return pa.array(person_numbers(keys, seed=seed, site=site)).cast(pa.string())
 
@@ -155,7 +159,8 @@ def record_texts(ids: Ints, *, seed: int, site: str, entity: str) -> pa.StringAr
     numbers = record_numbers(ids, seed=seed, site=site, entity=entity)
     if site not in _PREFIX:
         return pa.array(numbers).cast(pa.string())
-    return render(f"{_PREFIX[site][entity]}@id@", id=hexadecimal(numbers.view(np.uint64)))
+    prefix = _PREFIX[site].get(entity, f"{entity[:3]}-")
+    return render(f"{prefix}@id@", id=hexadecimal(numbers.view(np.uint64)))
 
 
 def texts_by_site(sites: Ints, texts: dict[str, pa.StringArray], rows: dict[str, Ints]) -> pa.StringArray:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -21,17 +21,22 @@ from assets.simulation.country import FEEDS
 
 CONTRACTS: Mapping[str, str] = {
     "fhir_r4": "fhir", "emr_csv": "emr_csv", "omop": "omop", "consent": "consent", "claims_nhis": "claims_nhis", "claims_hira": "claims_hira",
+    "hl7_v2": "hl7_v2", "ccda": "ccda", "dicom": "dicom", "open_mhealth": "open_mhealth",
 }  # fmt: skip
 """Feed -> wire family whose contract its files follow."""
 
 
 @dataclass
 class TextFile:
-    """A line-oriented file. `encoding` is strict: a character it lacks stops the simulation."""
+    """A file of text records. `encoding` is strict: a character it lacks stops the simulation.
+
+    `footer` makes the end of the file from the number of its records.
+    """
 
     path: Path
     encoding: str
     header: str = ""
+    footer: Callable[[int], str] | None = None
     records: int = 0
     size: int = 0
     _digest: Any = field(default_factory=hashlib.sha256)
@@ -48,10 +53,7 @@ class TextFile:
             Records in the file before these.
         """
         before = self.records
-        if self._file is None:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = self.path.open("wb")
-            self._append(self.header.encode(self.encoding))
+        self._opened()
         begin = 0
         for row in sorted(damage):
             self._append(self._encoded(lines, begin, row))
@@ -60,6 +62,19 @@ class TextFile:
         self._append(self._encoded(lines, begin, len(lines)))
         self.records += len(lines)
         return before
+
+    def write_whole(self, content: bytes) -> int:
+        """Write a file that is one record."""
+        self._opened()
+        self._append(content)
+        self.records += 1
+        return self.records - 1
+
+    def _opened(self) -> None:
+        if self._file is None:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = self.path.open("wb")
+            self._append(self.header.encode(self.encoding))
 
     def _encoded(self, lines: pa.StringArray, begin: int, end: int) -> bytes | memoryview:
         """Bytes of a run of lines: an Arrow string column is already one piece of UTF-8."""
@@ -78,7 +93,9 @@ class TextFile:
 
     def close(self) -> str:
         """Close the file; its SHA-256."""
-        if self._file is not None:
+        if self._file is not None and not self._file.closed:
+            if self.footer is not None:
+                self._append(self.footer(self.records).encode(self.encoding))
             self._file.close()
         return str(self._digest.hexdigest())
 
@@ -131,11 +148,13 @@ class Outbox:
         self._resend = resend
         self._open: dict[tuple[str, int, str], TextFile | TableFile] = {}
 
-    def text(self, site: str, delivery: int, name: str, *, encoding: str = "utf-8", header: str = "") -> TextFile:
+    def text(
+        self, site: str, delivery: int, name: str, *, encoding: str = "utf-8", header: str = "", footer: Callable[[int], str] | None = None
+    ) -> TextFile:
         """The named text file of a delivery."""
         found = self._open.get((site, delivery, name))
         if not isinstance(found, TextFile):
-            found = self._open[site, delivery, name] = TextFile(self.folder(site, self._ids[delivery]) / name, encoding, header)
+            found = self._open[site, delivery, name] = TextFile(self.folder(site, self._ids[delivery]) / name, encoding, header, footer)
         return found
 
     def table(self, site: str, delivery: int, name: str) -> TableFile:

@@ -10,7 +10,7 @@ from datetime import date
 
 import numpy as np
 
-from assets.simulation.country import H12, H13, SITES, Country, day_number
+from assets.simulation.country import H12, H13, H14, LARGE, SITES, Country, day_number
 from assets.simulation.frame import NEVER, Array, Flags, Frame, Ints, between, draw_rows, pick
 from assets.simulation.setting import Setting
 
@@ -50,7 +50,7 @@ def make_people(setting: Setting, first: int, count: int) -> Frame:
         (number or -1), `birth`, `female`, `foreign`, `enrolled`, `death` (NEVER where alive at the end of the
         horizon), `has_consent`; `attends` and `knows` (people, sites): hospitals attended, hospitals that
         would hear of the death; `split` (people, sites): day from which the hospital uses a second number;
-        `main` site; `filler`: h12 has no resident number.
+        `main` site; `filler`: h12 has no resident number; `imaged`, `wears`: known to h16 and w11.
 
     Guarantee: families never cross a chunk; nobody is enrolled before the 30th day of life or after death.
     """
@@ -136,7 +136,7 @@ def _deaths(rng: np.random.Generator, country: Country, enrolled: Ints, *, age: 
 def _attendance(setting: Setting, people: Frame) -> Frame:
     """Hospitals of each person; a few have two numbers at one, or a filler for a resident number."""
     country, rng = setting.country, setting.stream("attendance")
-    count, sites, at_least_one = len(people), len(SITES), setting.chunk == 0
+    count, sites, at_least_one = len(people), LARGE, setting.chunk == 0
     how_many = 1 + pick(rng, country.people["sites_per_person"], count)
     order = np.argsort(rng.random((count, sites)), axis=1)
     attends = np.zeros((count, sites), dtype=np.bool_)
@@ -154,10 +154,44 @@ def _attendance(setting: Setting, people: Frame) -> Frame:
     filler[draw_rows(rng, usable, rate, at_least_one=at_least_one)] = True
     knows = rng.random((count, sites)) < country.people["site_knows_death"]
     np.put_along_axis(knows, order[:, :1], True, axis=1)
-    return people.having(attends=attends, main=order[:, 0], split=split, filler=filler, knows=knows)
+    people = people.having(attends=attends, main=order[:, 0], split=split, filler=filler, knows=knows)
+    return _small_sites(setting, people, last - first > _SPLIT_SPAN)
+
+
+def _small_sites(setting: Setting, people: Frame, long_known: Flags) -> Frame:
+    """Add the hospitals that see few people, and who is imaged or wears a device.
+
+    Drawn last and from a stream of its own: the large hospitals stay as they are whatever becomes of these.
+    """
+    shares, rng = setting.country.small_sites, setting.stream("attendance/small")
+    everybody = np.ones(len(people), dtype=np.bool_)
+    drawn = {name: _chosen(rng, setting, everybody, shares[name]) for name in (*SITES[LARGE:], "imaged", "wears")}
+    attends = np.column_stack([people["attends"], *(drawn[site] for site in SITES[LARGE:])])
+    knows = np.column_stack([people["knows"], *(drawn[site] for site in SITES[LARGE:])])
+    split = np.column_stack([people["split"], np.full((len(people), len(SITES) - LARGE), NEVER, dtype=np.int64)])
+    usable = drawn[SITES[H14]] & people["has_consent"] & long_known
+    rows = draw_rows(rng, usable, shares["merged"], at_least_one=setting.chunk == 0)
+    split[rows, H14] = _middle(setting.country, people)[rows]
+    return people.having(attends=attends, knows=knows, split=split, imaged=drawn["imaged"], wears=drawn["wears"])
+
+
+def _chosen(rng: np.random.Generator, setting: Setting, usable: Flags, share: float) -> Flags:
+    """People drawn by share, in the first chunk at least so many that every kind of error finds a record."""
+    rows = draw_rows(rng, usable, share, at_least_one=False)
+    least = min(int(setting.country.small_sites["at_least"]) * (setting.chunk == 0), int(usable.sum()))
+    if len(rows) < least:
+        rows = rng.choice(np.flatnonzero(usable), least, replace=False)
+    found = np.zeros(len(usable), dtype=np.bool_)
+    found[rows] = True
+    return found
+
+
+def _middle(country: Country, people: Frame) -> Ints:
+    """The middle of the time in which a person may be seen."""
+    return np.asarray((np.maximum(people["birth"] + 1, country.start) + np.minimum(people["death"], country.end)) // 2, dtype=np.int64)
 
 
 def crosswalk_needs(people: Frame) -> Ints:
-    """Hospital numbers that only the consent service can tie to the person: all of h13, fillers of h12."""
+    """Numbers that only the consent service can tie to the person: all of h13, w11 and h16, fillers of h12."""
     omop = people["attends"][:, H13].astype(np.int64) + (people["split"][:, H13] != NEVER)
-    return np.where(people["has_consent"], omop + people["filler"], 0).astype(np.int64)
+    return np.where(people["has_consent"], omop + people["filler"] + people["wears"] + people["imaged"], 0).astype(np.int64)

@@ -92,18 +92,19 @@ def _crosswalk(chunk: Chunk, frame: Frame) -> tuple[pa.StringArray, pa.StringArr
     """Hospital and patient number of each row, null where there is nothing to tie.
 
     The slots of a person's grants carry, in this order: the first h13 number, the second after an identity
-    split, the h12 number where that hospital has a filler for a resident number.
+    split, the h12 number where that hospital has a filler for a resident number, those of w11 and h16.
     """
     people, owner, slot = chunk.people, frame["owner"], frame["slot"]
     at_omop = people["attends"][owner, H13].astype(np.int64)
     numbers = at_omop + (people["attends"][owner, H13] & (people["split"][owner, H13] < NEVER))
     omop = (slot >= 0) & (slot < numbers)
-    filler = (slot == numbers) & people["filler"][owner]
     keys = patient_keys(people, owner, np.where(omop, slot, 0))
-    texts = either(
-        omop,
-        patient_texts(keys, seed=chunk.seed, site=SITES[H13]),
-        either(filler, patient_texts(keys, seed=chunk.seed, site=SITES[H12]), None),
-    )
-    which: Ints = np.where(omop, 1, np.where(filler, 2, 0))
-    return choose((None, SITES[H13], SITES[H12]), which), texts
+    which: Ints = np.where(omop, 1, 0)
+    for place, flag in enumerate(("filler", "wears", "imaged"), 2):
+        which = np.where((slot == numbers) & people[flag][owner], place, which)
+        numbers = numbers + people[flag][owner]
+    sites = (SITES[H13], SITES[H12], "w11", "h16")
+    texts = pa.nulls(len(owner), pa.string())
+    for place, site in enumerate(sites, 1):
+        texts = either(which == place, patient_texts(keys, seed=chunk.seed, site=site), texts)
+    return choose((None, *sites), which), texts

@@ -29,6 +29,8 @@ _TYPES = {
     "drug": "MedicationRequest",
     "lab": "Observation",
     "procedure": "Procedure",
+    "vaccination": "Immunization",
+    "allergy": "AllergyIntolerance",
 }
 _ZONE = "+09:00"
 _TERMINOLOGY = "http://terminology.hl7.org/CodeSystem"
@@ -74,6 +76,19 @@ _LAB = (
     + '/observation-category","code":"@category@"}]}],"code":{@code@},@subject@'
     + _ENCOUNTER
     + ',"effectiveDateTime":"@at@",@result@}\n'
+)
+_VACCINATION = (
+    '{"resourceType":"Immunization","id":"@id@","status":"completed","vaccineCode":{@code@},"patient":{"reference":"Patient/@patient@"},'
+    + _ENCOUNTER
+    + ',"occurrenceDateTime":"@at@"}\n'
+)
+_ALLERGY = (
+    '{"resourceType":"AllergyIntolerance","id":"@id@","clinicalStatus":{"coding":[{"system":"'
+    + _TERMINOLOGY
+    + '/allergyintolerance-clinical","code":"active"}]},"verificationStatus":{"coding":[{"system":"'
+    + _TERMINOLOGY
+    + '/allergyintolerance-verification","code":"confirmed"}]},"type":"allergy","category":["medication"],"code":{@code@},'
+    '"patient":{"reference":"Patient/@patient@"},' + _ENCOUNTER + ',"onsetDateTime":"@day@","recordedDate":"@day@"}\n'
 )
 _QUANTITY = '"valueQuantity":{"value":@value@,@comparator@"unit":"@unit@","system":"@ucum@","code":"@unit@"}'
 _PRESSURE = (
@@ -145,6 +160,8 @@ def _records(chunk: Chunk, entity: str, frame: Frame) -> Rendered:
         "drug": _drugs,
         "procedure": _procedures,
         "lab": _labs,
+        "vaccination": _vaccinations,
+        "allergy": _allergies,
     }[entity]
     lines = make(chunk, frame, columns)
     return Rendered(entity, f"{_TYPES[entity]}.{{part:03d}}.ndjson", frame, lines, ids)
@@ -236,6 +253,19 @@ def _procedures(chunk: Chunk, frame: Frame, columns: dict[str, pa.StringArray]) 
     codes, systems = chunk.codes.procedures, chunk.codes.systems
     both, _ = _codings((systems["snomed"], codes["snomed"]), (systems["edi_procedure"], codes["edi"]), codes["name"])
     return render(_PROCEDURE, **columns, code=choose(both, frame["code"]), at=minute_text(frame["minute"], zone=_ZONE))
+
+
+def _vaccinations(chunk: Chunk, frame: Frame, columns: dict[str, pa.StringArray]) -> pa.StringArray:
+    codes, cvx = chunk.codes.vaccines, chunk.codes.systems["cvx"]
+    options = [*(_unknown(cvx, code) for code in codes["cvx"]), _unknown(cvx, UNKNOWN["vaccination"]["cvx"])]
+    code = np.where(frame["plant"] == NUMBER["unknown_code"], len(codes), frame["code"])
+    return render(_VACCINATION, **columns, code=choose(options, code), at=minute_text(frame["minute"], zone=_ZONE))
+
+
+def _allergies(chunk: Chunk, frame: Frame, columns: dict[str, pa.StringArray]) -> pa.StringArray:
+    codes, rxnorm = chunk.codes.allergens, chunk.codes.systems["rxnorm"]
+    options = [_unknown(rxnorm, code) for code in codes["rxnorm"]]
+    return render(_ALLERGY, **columns, code=choose(options, frame["code"]), day=day_text(frame["day"]))
 
 
 def _labs(chunk: Chunk, frame: Frame, columns: dict[str, pa.StringArray]) -> pa.StringArray:

@@ -41,7 +41,10 @@ _ROLE_CODES = {
     "drug": "drug_exposure",
     "procedure": "procedure_occurrence",
     "lab": "measurement",
+    "vaccination": "drug_exposure",
+    "allergy": "observation",
 }
+_ALLERGY_TO_DRUG = 439224
 
 UNMAPPED_LAB = "uacr"
 """Analyte that the hospital never mapped: concept 0, source value H13-UACR (`assets/sites/h13.toml`)."""
@@ -221,6 +224,8 @@ def _records(chunk: Chunk, entity: str, frame: Frame) -> Rendered:
         "drug": _drugs,
         "procedure": _procedures,
         "lab": _labs,
+        "vaccination": _vaccinations,
+        "allergy": _allergies,
     }[entity]
     columns |= make(chunk, frame)
     columns["provider_id"] = _numbers(frame["doctor"] + 1)
@@ -288,6 +293,33 @@ def _procedures(chunk: Chunk, frame: Frame) -> dict[str, Any]:
         "procedure_type_concept_id": _constant(_EHR, len(frame)),
         "procedure_source_value": _source(frame, list(codes["edi"]), "Z9999"),
         "procedure_source_concept_id": _constant(0, len(frame)),
+    }
+
+
+def _vaccinations(chunk: Chunk, frame: Frame) -> dict[str, Any]:
+    """Vaccinations are drugs of one day in OMOP; the columns are those of `_drugs`, for both stand in one file."""
+    codes, day = chunk.codes.vaccines, frame["minute"] // DAY_MINUTES
+    return {
+        "drug_concept_id": _numbers(np.array(codes["omop"])[frame["code"]]),
+        "drug_exposure_start_date": _dates(day),
+        "drug_exposure_end_date": _dates(day),
+        "drug_type_concept_id": _constant(_EHR, len(frame)),
+        "quantity": pa.array(np.full(len(frame), 0.5)),
+        "days_supply": _constant(1, len(frame)),
+        "drug_source_value": choose(codes["cvx"], frame["code"]),
+        "drug_source_concept_id": _constant(0, len(frame)),
+    }
+
+
+def _allergies(chunk: Chunk, frame: Frame) -> dict[str, Any]:
+    codes, code = chunk.codes.allergens, frame["code"]
+    return {
+        "observation_concept_id": _constant(_ALLERGY_TO_DRUG, len(frame)),
+        "observation_date": _dates(frame["day"]),
+        "observation_type_concept_id": _constant(_EHR, len(frame)),
+        "value_as_concept_id": _numbers(np.array(codes["omop"])[code]),
+        "observation_source_value": choose(codes["rxnorm"], code),
+        "observation_source_concept_id": _constant(0, len(frame)),
     }
 
 

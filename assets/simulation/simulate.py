@@ -1,4 +1,4 @@
-"""A synthetic country with known truth, rendered as deliveries of three hospitals, two claims agencies and a consent service.
+"""A synthetic country with known truth, rendered as deliveries of hospitals, claims agencies, a consent service and makers of devices.
 
 Belongs here: the order of work, chunk by chunk. Does not belong here: any rule about people, records or
 formats.
@@ -13,13 +13,25 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from assets.simulation import render_consent, render_emr, render_fhir, render_hira, render_nhis, render_omop
+from assets.simulation import (
+    render_ccda,
+    render_consent,
+    render_dicom,
+    render_emr,
+    render_fhir,
+    render_hira,
+    render_hl7,
+    render_nhis,
+    render_omop,
+    render_points,
+)
 from assets.simulation.chunk import Chunk, Rendered, registrations, roster
 from assets.simulation.claims import make_claims
 from assets.simulation.clinical import make_events
 from assets.simulation.codes import load_codes
 from assets.simulation.consent import make_consent
 from assets.simulation.country import SITES, Country, load_country
+from assets.simulation.devices import make_images, make_points
 from assets.simulation.errors import damage, deliver
 from assets.simulation.frame import Frame
 from assets.simulation.hostile import add_hostile
@@ -32,7 +44,7 @@ from assets.simulation.residents import resident_numbers
 from assets.simulation.setting import Setting
 from assets.simulation.truth import Truth, write_truth
 
-_ENCODINGS = {"h12": render_emr.ENCODING, "a11": render_nhis.ENCODING}
+_ENCODINGS = {"h12": render_emr.ENCODING, "a11": render_nhis.ENCODING, "h14": render_hl7.ENCODING}
 _HEADERS = {"h12": render_emr.HEADERS, "a11": render_nhis.HEADERS, "a12": render_hira.HEADERS}
 
 Progress = Callable[[int, int], None]
@@ -146,6 +158,8 @@ def _chunks(country: Country, total: int, seed: int) -> Iterator[tuple[Chunk, di
             claims=make_claims(setting, people, course, events, consent),
             resident=fixed_width((resident_numbers(setting, people) + ord("0")).astype(np.uint8)),
             names=introduce(setting, len(people)),
+            points=make_points(setting, people, course),
+            images=make_images(setting, people),
         )
         registered = roster(country, people, registrations(people, events.visit))
         yield chunk, deliver(setting, people, events), registered
@@ -154,7 +168,13 @@ def _chunks(country: Country, total: int, seed: int) -> Iterator[tuple[Chunk, di
 def _write_chunk(chunk: Chunk, delivered: Mapping[str, Frame], registered: Frame, outbox: Outbox, truth: Truth) -> None:
     """Render and write one chunk, site by site to keep little in memory."""
     fixed = {"h11": render_fhir.fixed_files, "h13": render_omop.fixed_files}
-    renderers = {"h11": render_fhir.render_fhir, "h12": render_emr.render_emr, "h13": render_omop.render_omop}
+    renderers = {
+        "h11": render_fhir.render_fhir,
+        "h12": render_emr.render_emr,
+        "h13": render_omop.render_omop,
+        "h14": render_hl7.render_hl7,
+        "h15": render_ccda.render_ccda,
+    }
     for number, site in enumerate(SITES):
         own = {entity: frame.take(frame["site"] == number) for entity, frame in delivered.items()}
         known = registered.take(registered["site"] == number)
@@ -167,6 +187,9 @@ def _write_chunk(chunk: Chunk, delivered: Mapping[str, Frame], registered: Frame
     for agency, render in (("a11", render_nhis.render_nhis), ("a12", render_hira.render_hira)):
         for part in render(chunk):
             _write(chunk, agency, part, outbox, truth)
+    _write(chunk, "w11", render_points.render_points(chunk, chunk.points), outbox, truth)
+    for part in render_dicom.render_dicom(chunk, chunk.images):
+        _write(chunk, "h16", part, outbox, truth)
     write_truth(truth, chunk, delivered)
 
 
@@ -178,16 +201,25 @@ def _write(chunk: Chunk, site: str, part: Rendered, outbox: Outbox, truth: Truth
     for number in np.unique(delivery).tolist():
         begin = int(np.searchsorted(delivery, number, side="left"))
         end = int(np.searchsorted(delivery, number, side="right"))
-        body = part.body.slice(begin, end - begin)
+        body = part.body if isinstance(part.body, bytes) else part.body.slice(begin, end - begin)
         if isinstance(body, pa.Table):
             before = outbox.table(site, number, name).write(body)
+        elif isinstance(body, bytes):
+            file = outbox.text(site, number, name)
+            before = file.write_whole(body)
+            file.close()
         else:
-            file = outbox.text(site, number, name, encoding=encoding, header=_header(site, name))
+            footer = render_hl7.footer if site == "h14" else None
+            file = outbox.text(site, number, name, encoding=encoding, header=_header(site, name), footer=footer)
             before = file.write(body, damage(body, part.frame["plant"][begin:end], encoding))
+            if site == "h15":  # a document is complete, and there are more of them than may be open at once
+                file.close()
         truth.note(chunk, site, number, name, part, slice(begin, end), before)
 
 
 def _header(site: str, name: str) -> str:
     if site in _HEADERS:
         return _HEADERS[site][name] + (render_emr.LINE_END if site == "h12" else "\n")
+    if site == "h14":
+        return render_hl7.header(name)
     return render_consent.HEADER + "\n" if site == "c01" else ""

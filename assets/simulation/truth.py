@@ -28,6 +28,7 @@ from assets.simulation.physiology import true_egfr
 from assets.simulation.population import ARMS, ROLES
 from assets.simulation.render_emr import both_pressures, lab_texts
 from assets.simulation.truth_claims import claims_table
+from assets.simulation.truth_devices import images_table, points_table
 from assets.simulation.units import COMPARATORS, at_limits
 
 
@@ -69,7 +70,7 @@ class Truth:
                 "feed": [FEEDS[site]] * count,
                 "delivery_id": [self._ids[delivery]] * count,
                 "file": [file] * count,
-                "entity": [part.entity] * count,
+                "entity": [part.entity] * count if part.entities is None else part.entities.slice(rows.start, rows.stop - rows.start).take(pa.array(hit)).to_pylist(),
                 "ordinal": before + hit + 1,
                 "kind": [k.name for k in kinds],
                 "expected": [k.expected for k in kinds],
@@ -157,6 +158,8 @@ def write_truth(truth: Truth, chunk: Chunk, delivered: Mapping[str, Frame]) -> N
                 "drug": "drugs",
                 "lab": "labs",
                 "procedure": "procedures",
+                "vaccination": "vaccinations",
+                "allergy": "allergies",
             }[name],
             _facts(chunk, name, frame),
         )
@@ -165,6 +168,8 @@ def write_truth(truth: Truth, chunk: Chunk, delivered: Mapping[str, Frame]) -> N
     truth.add("consent_states", _consent_states(chunk))
     truth.add("cohort_inputs", _cohorts(chunk, facts))
     truth.add("claims", claims_table(chunk))
+    truth.add("points", points_table(chunk))
+    truth.add("images", images_table(chunk))
 
 
 def _days(days: Ints) -> pa.Array:
@@ -200,6 +205,9 @@ def _people(chunk: Chunk) -> pa.Table:
             held = people["attends"][:, i] & ((number == 0) | (people["split"][:, i] < NEVER))
             text = patient_texts(patient_keys(people, owner, np.full(count, number)), seed=chunk.seed, site=site)
             columns[f"{site}_number{suffix}"] = either(held, text, None)
+    for site, flag in (("w11", "wears"), ("h16", "imaged")):
+        text = patient_texts(patient_keys(people, owner, 0 * owner), seed=chunk.seed, site=site)
+        columns[f"{site}_number"] = either(people[flag], text, None)
     return pa.table(columns)
 
 
@@ -246,6 +254,10 @@ def _fact_columns(chunk: Chunk, entity: str, frame: Frame) -> dict[str, Any]:
         return names | {"date": _days(frame["day"]), "days_supply": frame["days"]}
     if entity == "procedure":
         return {"key": choose(codes.procedures["key"], code), "date": _days(frame["minute"] // DAY_MINUTES)}
+    if entity == "vaccination":
+        return {name: choose(codes.vaccines[name], code) for name in ("key", "cvx")} | {"given_at_kst": _times(frame["minute"])}
+    if entity == "allergy":
+        return {name: choose(codes.allergens[name], code) for name in ("key", "rxnorm")} | {"date": _days(frame["day"])}
     comparator, limited = at_limits(codes, code, frame["value"], frame["site"])
     creatinine: Flags = code == codes.labs.number("creatinine")
     egfr = true_egfr(chunk.people.take(frame["owner"]), chunk.course.take(frame["owner"]), frame["minute"] // DAY_MINUTES)
