@@ -24,6 +24,7 @@ class Setting:
         seed: Seed of the country.
         chunk: Number of this chunk, from 0.
         chunks: Chunks in the country.
+        people: People in the country.
     """
 
     country: Country
@@ -31,6 +32,7 @@ class Setting:
     seed: int
     chunk: int
     chunks: int
+    people: int = 0
 
     def stream(self, stage: str) -> np.random.Generator:
         """Random numbers of one stage of this chunk."""

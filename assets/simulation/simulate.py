@@ -6,7 +6,7 @@ formats.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -112,14 +112,38 @@ def simulate(
         if (out / name).exists():
             raise OutputExistsError(f"{out / name} exists: give an empty folder, or remove it")
     country = country or load_country()
+    return write_country(country, _chunks(country, people, seed), out, seed, progress, hostile=hostile)
+
+
+def write_country(
+    country: Country,
+    chunks: Iterable[tuple[Chunk, dict[str, Frame], Frame]],
+    out: Path,
+    seed: int,
+    progress: Progress | None = None,
+    *,
+    hostile: bool = False,
+) -> SimulationReport:
+    """Render people by every renderer: the only way from facts to files, for drawn countries and for one made by hand.
+
+    Args:
+        country: Deliveries and their dates.
+        chunks: People with all that is true of them, what hospitals deliver of it (entity -> rows with `site`), and their patient records.
+        out, seed, progress, hostile: As for `simulate`.
+
+    Returns:
+        Counts of what was written.
+    """
     outbox = Outbox(out / "deliveries", country.delivery_ids, country.resend)
     truth = Truth(out / "truth", country.delivery_ids)
-    for chunk, delivered, registered in _chunks(country, people, seed):
+    people = 0
+    for chunk, delivered, registered in chunks:
         _write_chunk(chunk, delivered, registered, outbox, truth)
         if (chunk.index + 1) % country.part_chunks == 0:
             outbox.end_part()
+        people += len(chunk.people)
         if progress is not None:
-            progress(min((chunk.index + 1) * country.chunk_people, people), people)
+            progress(people, chunk.setting.people)
     finished = outbox.close()
     for site, delivery in sorted({(f.site, f.delivery) for f in finished if f.delivery.endswith("-resend")}):
         truth.note_delivery(site, delivery, "duplicate_delivery", "duplicate", None)
@@ -144,7 +168,7 @@ def _chunks(country: Country, total: int, seed: int) -> Iterator[tuple[Chunk, di
     size = country.chunk_people
     count = -(-total // size)
     for index in range(count):
-        setting = Setting(country, load_codes(), seed, index, count)
+        setting = Setting(country, load_codes(), seed, index, count, total)
         people = make_people(setting, index * size, min(size, total - index * size))
         course = disease_courses(setting, people)
         events = make_events(setting, people, course)

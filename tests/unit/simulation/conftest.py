@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,8 +34,15 @@ class SmallCountry:
         return self.root / "deliveries" / site / feed / delivery
 
     def lines(self, site: str, feed: str, delivery: str, file: str) -> list[bytes]:
-        """Records of a text file, without a header."""
-        lines = (self.folder(site, feed, delivery) / file).read_bytes().splitlines()
+        """Records of a file, without a header."""
+        raw = (self.folder(site, feed, delivery) / file).read_bytes()
+        if file.endswith(".hl7"):
+            return re.split(rb"\r(?=MSH\|)", raw.partition(b"\rBTS|")[0])[1:]
+        if file.endswith(".xml"):
+            return [raw.partition(b"<entry>")[0], *re.findall(rb"<entry>.*?</entry>", raw, re.DOTALL)]
+        if file.endswith(".dcm"):
+            return [raw]
+        lines = raw.splitlines()
         return lines if file.endswith(".ndjson") else lines[1:]
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Callable
 from typing import Any
 
 import duckdb
 import pytest
+from pydicom import dcmread
 
 from assets.formats.reasons import Reason
 from assets.simulation.country import FEEDS, load_country
@@ -43,17 +45,30 @@ def _undecodable(line: bytes, encoding: str) -> bool:
     return False
 
 
+def _tag(content: bytes, keyword: str) -> str | None:
+    value = dcmread(io.BytesIO(content)).get(keyword)
+    return None if value is None else str(value)
+
+
 _LOOKS: dict[str, Callable[[str, bytes], bool]] = {
-    "impossible_date": lambda site, line: b"2023-02-30" in line,
+    "impossible_date": lambda site, line: b"2023-02-30" in line or b"20230230" in line,
     "bad_json": lambda site, line: _broken_json(line),
-    "encoding_break": lambda site, line: _undecodable(line, "cp949" if site == "h12" else "utf-8"),
+    "encoding_break": lambda site, line: _undecodable(line, {"h12": "cp949", "h14": "euc_kr"}.get(site, "utf-8")),
     "ragged_row": lambda site, line: line.count(b",") in (6, 7, 10, 11),
-    "missing_person": lambda site, line: b'"subject"' not in line and (site != "h12" or b",," in line),
+    "missing_person": lambda site, line: b'"subject"' not in line and (site != "h12" or b",," in line) and (site != "h14" or b"PID|1||||" in line),
     "missing_id": lambda site, line: b'"id"' not in line and (site != "h12" or line.startswith(b",")),
     "unknown_code": lambda site, line: any(c in line for c in (b"U99.Z", b"9999")),
-    "delete_notice": lambda site, line: b'"DELETE"' in line or line.endswith(b",Y"),
-    "retraction": lambda site, line: b"entered-in-error" in line,
+    "delete_notice": lambda site, line: b'"DELETE"' in line or line.endswith(b",Y") or b"ADT^A11" in line or b"|D\r" in line + b"\r" or b"|||||D|" in line,
+    "retraction": lambda site, line: b"entered-in-error" in line or b"nullified" in line,
     "withdrawn_after_delivery": lambda site, line: b",withdraw," in line,
+    "point_unit": lambda site, line: b'"unit":"bpm"' in line,
+    "point_time": lambda site, line: b"2026-02-30T" in line,
+    "point_schema": lambda site, line: b"mood-ring" in line,
+    "point_nobody": lambda site, line: b"user_id" not in line,
+    "image_nobody": lambda site, line: _tag(line, "PatientID") == "",
+    "image_no_series": lambda site, line: _tag(line, "SeriesInstanceUID") is None,
+    "image_date": lambda site, line: _tag(line, "StudyDate") == "20260230",
+    "image_burned_in": lambda site, line: _tag(line, "BurnedInAnnotation") == "YES",
     "filler_resident_number": lambda site, line: b"000000-0000000" in line,
 }
 
@@ -67,7 +82,7 @@ def test_a_planted_record_looks_as_its_kind_says(small_country: Any, kind: str) 
 
 
 def test_every_line_of_the_parameter_file_is_planted_at_least_once(small_country: Any) -> None:
-    names = {"event": "event", **{e: e for e in ("visit", "condition", "drug", "lab")}}
+    names = {"event": "event", **{e: e for e in ("visit", "condition", "drug", "lab", "vaccination")}}
     rows = small_country.truth("select distinct kind, site, entity from planted_errors")
     for kind, spec in load_country().errors.items():
         for site, entity in spec.at:

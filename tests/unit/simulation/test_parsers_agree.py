@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import subprocess
 import sys
@@ -18,10 +17,8 @@ from assets.simulation.country import FEEDS
 from assets.sites.site import load_sites
 
 
-@pytest.mark.parametrize(("site", "wire"), [("h11", "fhir"), ("h12", "delimited"), ("h13", "parquet"), ("c01", "delimited")])
+@pytest.mark.parametrize(("site", "wire"), [("h11", "fhir"), ("h12", "delimited"), ("h13", "parquet"), ("c01", "delimited"), ("h14", "hl7"), ("w11", "open_mhealth"), ("h16", "dicom")])
 def test_the_child_refuses_what_was_planted(small_country: Any, tmp_path: Path, site: str, wire: str) -> None:
-    if importlib.util.find_spec(f"assets.formats.{wire}") is None:
-        pytest.skip(f"assets/formats/{wire}.py does not exist yet")
     feed = load_sites()[site].feeds[FEEDS[site]]
     folder = small_country.folder(site, FEEDS[site], "2026-03-full")
     files = file_jobs(read_manifest(folder)[0], folder, feed)
@@ -39,5 +36,7 @@ def test_the_child_refuses_what_was_planted(small_country: Any, tmp_path: Path, 
     """)
     assert {(names[r["file"]], r["row_number"], r["reason"]) for r in rejected} == set(planted)
     assert len(rejected) == len(planted) > 0
+    if feed.kind.record_entity is not None:  # a record gives rows of several tables
+        return
     summary = json.loads((spool / "_summary.json").read_text(encoding="utf-8"))
     assert {names[f["index"]]: f["records"] + f["rejected"] for f in summary["files"]} == {f.path.name: f.declared for f in files}

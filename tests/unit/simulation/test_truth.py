@@ -37,6 +37,10 @@ def crowd() -> tuple[Setting, Frame, Frame]:
         ("drugs", "date", "date"),
         ("procedures", "date", "date"),
         ("labs", "cast(measured_at_kst as date)", "cast(measured_at_kst as date)"),
+        ("vaccinations", "cast(given_at_kst as date)", "cast(given_at_kst as date)"),
+        ("allergies", "date", "date"),
+        ("points", "cast(measured_at_kst as date)", "cast(measured_at_kst as date)"),
+        ("images", "series_date", "series_date"),
     ],
 )
 def test_no_true_event_lies_outside_life_or_horizon(small_country: Any, table: str, begin: str, end: str) -> None:
@@ -52,7 +56,7 @@ def test_no_true_event_lies_outside_life_or_horizon(small_country: Any, table: s
 
 
 def test_every_record_belongs_to_a_hospital_that_its_person_attends(small_country: Any) -> None:
-    for site in ("h11", "h12", "h13"):
+    for site in ("h11", "h12", "h13", "h14", "h15"):
         strangers = f"from visits join people using (person) where site = '{site}' and {site}_number is null"
         assert small_country.truth(f"select count(*) {strangers}") == [(0,)]
 
@@ -115,10 +119,10 @@ def test_consent_states_are_what_the_events_lead_to(small_country: Any) -> None:
 def test_the_consent_service_ties_every_number_that_no_resident_number_ties(small_country: Any) -> None:
     wanted = {
         (rrn, site, number)
-        for rrn, has_filler, h12, first, second in small_country.truth(
-            "select rrn, has_filler_resident_number, h12_number, h13_number, h13_number_2 from people where has_consent"
+        for rrn, has_filler, h12, first, second, worn, imaged in small_country.truth(
+            "select rrn, has_filler_resident_number, h12_number, h13_number, h13_number_2, w11_number, h16_number from people where has_consent"
         )
-        for site, number in (("h12", h12 if has_filler else None), ("h13", first), ("h13", second))
+        for site, number in (("h12", h12 if has_filler else None), ("h13", first), ("h13", second), ("w11", worn), ("h16", imaged))
         if number is not None
     }
     carried = set()
@@ -128,7 +132,7 @@ def test_the_consent_service_ties_every_number_that_no_resident_number_ties(smal
             if site:
                 carried.add((rrn, site, number))
     assert carried == wanted
-    assert {site for _, site, _ in carried} == {"h12", "h13"}
+    assert {site for _, site, _ in carried} == {"h12", "h13", "w11", "h16"}
 
 
 def test_people_with_two_numbers_at_a_hospital_have_one_resident_number(small_country: Any) -> None:
