@@ -48,7 +48,7 @@ def cli(context: click.Context) -> None:
 @click.option("--out", type=_FOLDER, required=True, help="An empty or new folder.")
 @click.option("--hostile", is_flag=True, help="Add deliveries that no door may accept.")
 def simulate(people: int, seed: int, out: Path, hostile: bool) -> None:
-    """Make a synthetic country with known truth: deliveries of three hospitals and a consent service, with planted errors."""
+    """Make a synthetic country with known truth: deliveries of hospitals, agencies, devices and a consent service, with planted errors."""
     from assets.simulation.simulate import simulate as make
     from orchestration.commands.show import bytes_text, progress_of_count
 

@@ -154,7 +154,12 @@ def _events(setting: Setting) -> Events:
                 key, *values = item if isinstance(item, tuple) else (item,)
                 start = minute(v.start)
                 base = {"id": len(rows), "visit": row, "owner": owner, "site": 0, "number": 0, "doctor": row}
-                given = {"code": table.number(key.rstrip("!")), "corrected": key.endswith("!"), "day": start // DAY_MINUTES, "minute": start + 10}
+                given = {
+                    "code": table.number(key.rstrip("!")),
+                    "corrected": key.endswith("!"),
+                    "day": start // DAY_MINUTES,
+                    "minute": start + 10,
+                }
                 rows.append({**base, **given, "primary": i == 0, "days": int(values[0]) if values else 0, "value": values[0] if values else 0.0,
                              "value2": 0.0, "per_day": 1, "alternative": False})  # fmt: skip
             if name == "labs" and v.pressure:
@@ -210,7 +215,9 @@ def _consent(setting: Setting) -> Consent:
             "until": plain + NEVER, "covers": plain + NEVER, "slot": scope, "id": unique_ids(0, len(owner)),
         }
     )  # fmt: skip
-    state = Frame({"owner": owner, "scope": scope, "since": event["day"], "until": plain + NEVER, "covers": plain + NEVER, "ending": plain - 1})
+    state = Frame(
+        {"owner": owner, "scope": scope, "since": event["day"], "until": plain + NEVER, "covers": plain + NEVER, "ending": plain - 1}
+    )
     return Consent(event, state)
 
 
@@ -231,7 +238,7 @@ def _claims(setting: Setting, events: Events) -> Claims:
             "owner": visit["owner"], "number": np.arange(count), "source": np.arange(count), "day": start, "kind": visit["kind"],
             "days": np.where(visit["kind"] == INPATIENT, end - start + 1, 1), "clinic": zero + 400, "route": np.where(visit["kind"] == EMERGENCY, 11, 0),
             "main": np.array([c[0] if c else -1 for c in which]), "sub": np.array([c[1] if len(c) > 1 else -1 for c in which]),
-            **{n: zero + 20_000 for n in ("claimed", "adjudicated")}, **{n: zero + 6_000 for n in ("claimed_patient", "adjudicated_patient")},
+            **dict.fromkeys(("claimed", "adjudicated"), zero + 20000), **dict.fromkeys(("claimed_patient", "adjudicated_patient"), zero + 6000),
             "delivery": zero, "plant": zero, "true": zero == 0,
         }
     )  # fmt: skip
@@ -259,4 +266,3 @@ def _points(setting: Setting, events: Events) -> Frame:
             "delivery": np.zeros(count, np.int64), "plant": np.zeros(count, np.int64),
         }
     )  # fmt: skip
-

@@ -224,7 +224,9 @@ class _Planting:
 def damage(lines: pa.StringArray, plant: Ints, encoding: str) -> dict[int, bytes]:
     """Lines whose text itself is broken: cut JSON, rows of the wrong width, bytes that no character has."""
     found: dict[int, bytes] = {}
-    broken = np.isin(plant, [NUMBER[k] for k in ("bad_json", "ragged_row", "encoding_break", "claim_ragged", "claim_encoding", "document_encoding")])
+    broken = np.isin(
+        plant, [NUMBER[k] for k in ("bad_json", "ragged_row", "encoding_break", "claim_ragged", "claim_encoding", "document_encoding")]
+    )
     for row in np.flatnonzero(broken).tolist():
         line = lines[row].as_py().encode(encoding)
         body = line.rstrip(b"\r\n")

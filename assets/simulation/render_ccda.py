@@ -9,7 +9,7 @@ are additional copies of sound ones.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
 import pyarrow as pa
@@ -131,7 +131,8 @@ def _entries(chunk: Chunk, delivered: Mapping[str, Frame]) -> tuple[Frame, pa.St
         else:
             own = record_texts(frame["id"], seed=chunk.seed, site=SITE, entity=entity)
         section, text = make(chunk, frame, own)
-        frames.append(Frame({n: frame[n].astype(np.int64) for n in ("owner", "number", "delivery", "plant")}).having(section=section))
+        place = np.full(len(frame), section) if isinstance(section, int) else section
+        frames.append(Frame({n: frame[n].astype(np.int64) for n in ("owner", "number", "delivery", "plant")}).having(section=place))
         texts.append(text)
         ids.append(own)
         entities.append(pa.array([entity] * len(frame), pa.string()))
@@ -178,9 +179,7 @@ def _sectioned(texts: pa.StringArray, group: Ints, section: Ints) -> pa.StringAr
         f"<title>{title}</title><text>{title}</text>\n"
         for template, code, title in _SECTIONS
     ]
-    return pc.binary_join_element_wise(
-        either(first, choose(opens, section), ""), texts, either(last, "</section></component>\n", ""), ""
-    )
+    return pc.binary_join_element_wise(either(first, choose(opens, section), ""), texts, either(last, "</section></component>\n", ""), "")
 
 
 def _headers(chunk: Chunk, keys: Ints) -> tuple[pa.StringArray, pa.StringArray]:
@@ -188,7 +187,9 @@ def _headers(chunk: Chunk, keys: Ints) -> tuple[pa.StringArray, pa.StringArray]:
     people, names = chunk.people, chunk.names
     number, owner = keys % 4, keys // 4 % len(people)
     delivery = keys // 4 // len(people)
-    heard = people["knows"][owner, H15] & (chunk.country.delivery_of(people["death"][owner]) <= delivery) & (people["death"][owner] < 1 << 30)
+    heard = (
+        people["knows"][owner, H15] & (chunk.country.delivery_of(people["death"][owner]) <= delivery) & (people["death"][owner] < 1 << 30)
+    )
     patients = patient_keys(people, owner, number)
     document = hexadecimal(surrogate(patients * 16 + delivery, seed=chunk.seed, scope="h15/document"))
     said = np.array(chunk.country.cutoffs)[delivery] * DAY_MINUTES + 1200
@@ -292,7 +293,8 @@ def _allergies(chunk: Chunk, frame: Frame, ids: pa.StringArray) -> tuple[int, pa
     return ALLERGIES, render(_filled(chunk, _ALLERGY), id=ids, code=code, day=_days(frame["day"]))
 
 
-_MAKERS = {
+_Maker = Callable[[Chunk, Frame, pa.StringArray], tuple[Ints | int, pa.StringArray]]
+_MAKERS: Mapping[str, _Maker] = {
     "visit": _visits, "condition": _conditions, "drug": _drugs, "lab": _labs, "procedure": _procedures, "vaccination": _vaccinations,
     "allergy": _allergies,
 }  # fmt: skip

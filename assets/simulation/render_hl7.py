@@ -220,7 +220,9 @@ def _vaccinations(chunk: Chunk, frame: Frame) -> Rendered:
     """A VXU each."""
     codes = chunk.codes.vaccines
     ids = record_texts(frame["id"], seed=chunk.seed, site=SITE, entity="vaccination")
-    body = render(_RXA, id=ids, at=times(frame["minute"]), code=choose(codes["cvx"], frame["code"]), label=choose(codes["name"], frame["code"]))
+    body = render(
+        _RXA, id=ids, at=times(frame["minute"]), code=choose(codes["cvx"], frame["code"]), label=choose(codes["name"], frame["code"])
+    )
     text = _Header(chunk).text(frame, "VXU^V04^VXU_V04", _control("V", ids, frame["delivery"]))
     return _finished("vaccination", _VXU, [(frame, pc.binary_join_element_wise(text, body, ""), ids)])
 
@@ -236,7 +238,7 @@ def _visit_ids(chunk: Chunk, frame: Frame) -> Ints:
 def gathered(texts: pa.StringArray, keys: Ints, wanted: Ints) -> pa.StringArray:
     """Texts of equal key put together for each wanted key, in their order; nothing where there is none."""
     order = np.argsort(keys, kind="stable")
-    begin, end = (np.searchsorted(keys[order], wanted, side=side) for side in ("left", "right"))
+    begin, end = np.searchsorted(keys[order], wanted, side="left"), np.searchsorted(keys[order], wanted, side="right")
     length = end - begin
     offsets = np.r_[0, np.cumsum(length)].astype(np.int32)
     place = np.arange(int(offsets[-1])) - np.repeat(offsets[:-1], length) + np.repeat(begin, length)
@@ -252,7 +254,7 @@ def _ordinals(keys: Ints) -> pa.StringArray:
     place = np.arange(len(keys))
     ordinal = np.empty(len(keys), dtype=np.int64)
     ordinal[order] = place - np.maximum.accumulate(np.where(first, place, 0)) + 1 if len(keys) else place
-    return number_text(ordinal, 0)
+    return pc.cast(pa.array(ordinal), pa.string())
 
 
 def _visit_segment(chunk: Chunk, frame: Frame, ids: pa.StringArray, *, start: bool, end: bool) -> pa.StringArray:

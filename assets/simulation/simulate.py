@@ -129,7 +129,10 @@ def write_country(
     Args:
         country: Deliveries and their dates.
         chunks: People with all that is true of them, what hospitals deliver of it (entity -> rows with `site`), and their patient records.
-        out, seed, progress, hostile: As for `simulate`.
+        out: As for `simulate`.
+        seed: As for `simulate`.
+        progress: As for `simulate`.
+        hostile: As for `simulate`.
 
     Returns:
         Counts of what was written.

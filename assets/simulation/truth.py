@@ -70,7 +70,9 @@ class Truth:
                 "feed": [FEEDS[site]] * count,
                 "delivery_id": [self._ids[delivery]] * count,
                 "file": [file] * count,
-                "entity": [part.entity] * count if part.entities is None else part.entities.slice(rows.start, rows.stop - rows.start).take(pa.array(hit)).to_pylist(),
+                "entity": [part.entity] * count
+                if part.entities is None
+                else part.entities.slice(rows.start, rows.stop - rows.start).take(pa.array(hit)).to_pylist(),
                 "ordinal": before + hit + 1,
                 "kind": [k.name for k in kinds],
                 "expected": [k.expected for k in kinds],

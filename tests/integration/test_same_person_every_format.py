@@ -261,7 +261,12 @@ def _settled(facts: Iterable[Fact], truth: set[Fact]) -> set[Fact]:
     settled = set()
     for fact in facts:
         true = by_rest.get((fact.person, fact.kind, fact.concept, fact.begins, fact.ends, fact.says))
-        near = true is not None and true.value is not None and fact.value is not None and abs(fact.value - true.value) <= 0.005 * abs(true.value)
+        near = (
+            true is not None
+            and true.value is not None
+            and fact.value is not None
+            and abs(fact.value - true.value) <= 0.005 * abs(true.value)
+        )
         settled.add(true if true is not None and near else fact)
     return settled
 
@@ -269,7 +274,11 @@ def _settled(facts: Iterable[Fact], truth: set[Fact]) -> set[Fact]:
 def _expected(site: str, truth: set[Fact]) -> set[Fact]:
     """What the format of a site can say of the truth. Who a person is stands in one table of all sites, and is looked at by itself."""
     facts = {f for f in truth if f.kind not in ("person", "death")}
-    facts = {f for f in facts if not any((site, kind) in CANNOT for kind in (f.kind, f.kind.partition(" of ")[0], f.kind.removeprefix("link of ")))}
+    facts = {
+        f
+        for f in facts
+        if not any((site, kind) in CANNOT for kind in (f.kind, f.kind.partition(" of ")[0], f.kind.removeprefix("link of ")))
+    }
     if site == "w11":
         facts = {f for f in facts if f.concept in PRESSURES}
     limit = LIMITED.get(site)
@@ -289,7 +298,9 @@ def test_a_format_lands_as_the_facts_that_are_true(landed: Landed, site: str) ->
 
 def test_five_people_at_ten_sites_are_five_people(landed: Landed) -> None:
     """The resident number joins all formats that carry it, the consent service the others."""
-    found = set(landed.biodam.query("select gender_concept_id, make_date(year_of_birth, month_of_birth, day_of_birth)::varchar from person"))
+    found = set(
+        landed.biodam.query("select gender_concept_id, make_date(year_of_birth, month_of_birth, day_of_birth)::varchar from person")
+    )
     assert found == {(f.concept, f.begins) for f in true_facts(landed.chunk) if f.kind == "person"}
     assert landed.biodam.one("select count(*) from person") == len(LIVES)
 
@@ -348,5 +359,7 @@ def _marts(biodam: Biodam) -> dict[str, list[tuple[Any, ...]]]:
             continue
         kept = [f"t.{c}" for c in columns if c != "person_bucket" and (not c.endswith("_id") or c.endswith("concept_id"))]
         born = "make_date(p.year_of_birth, p.month_of_birth, p.day_of_birth)"
-        found[table] = biodam.query(f"select {born}, {', '.join(kept)} from {table} as t inner join person as p on p.person_id = t.person_id order by all")
+        found[table] = biodam.query(
+            f"select {born}, {', '.join(kept)} from {table} as t inner join person as p on p.person_id = t.person_id order by all"
+        )
     return found

@@ -55,10 +55,14 @@ _LOOKS: dict[str, Callable[[str, bytes], bool]] = {
     "bad_json": lambda site, line: _broken_json(line),
     "encoding_break": lambda site, line: _undecodable(line, {"h12": "cp949", "h14": "euc_kr"}.get(site, "utf-8")),
     "ragged_row": lambda site, line: line.count(b",") in (6, 7, 10, 11),
-    "missing_person": lambda site, line: b'"subject"' not in line and (site != "h12" or b",," in line) and (site != "h14" or b"PID|1||||" in line),
+    "missing_person": lambda site, line: (
+        b'"subject"' not in line and (site != "h12" or b",," in line) and (site != "h14" or b"PID|1||||" in line)
+    ),
     "missing_id": lambda site, line: b'"id"' not in line and (site != "h12" or line.startswith(b",")),
     "unknown_code": lambda site, line: any(c in line for c in (b"U99.Z", b"9999")),
-    "delete_notice": lambda site, line: b'"DELETE"' in line or line.endswith(b",Y") or b"ADT^A11" in line or b"|D\r" in line + b"\r" or b"|||||D|" in line,
+    "delete_notice": lambda site, line: (
+        b'"DELETE"' in line or line.endswith(b",Y") or b"ADT^A11" in line or b"|D\r" in line + b"\r" or b"|||||D|" in line
+    ),
     "retraction": lambda site, line: b"entered-in-error" in line or b"nullified" in line,
     "withdrawn_after_delivery": lambda site, line: b",withdraw," in line,
     "point_unit": lambda site, line: b'"unit":"bpm"' in line,

@@ -17,7 +17,18 @@ from assets.simulation.country import FEEDS
 from assets.sites.site import load_sites
 
 
-@pytest.mark.parametrize(("site", "wire"), [("h11", "fhir"), ("h12", "delimited"), ("h13", "parquet"), ("c01", "delimited"), ("h14", "hl7"), ("w11", "open_mhealth"), ("h16", "dicom")])
+@pytest.mark.parametrize(
+    ("site", "wire"),
+    [
+        ("h11", "fhir"),
+        ("h12", "delimited"),
+        ("h13", "parquet"),
+        ("c01", "delimited"),
+        ("h14", "hl7"),
+        ("w11", "open_mhealth"),
+        ("h16", "dicom"),
+    ],
+)
 def test_the_child_refuses_what_was_planted(small_country: Any, tmp_path: Path, site: str, wire: str) -> None:
     feed = load_sites()[site].feeds[FEEDS[site]]
     folder = small_country.folder(site, FEEDS[site], "2026-03-full")
