@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 
 from assets.simulation import (
+    omop_places,
     render_ccda,
     render_consent,
     render_dicom,
@@ -194,7 +195,7 @@ def _chunks(country: Country, total: int, seed: int) -> Iterator[tuple[Chunk, di
 
 def _write_chunk(chunk: Chunk, delivered: Mapping[str, Frame], registered: Frame, outbox: Outbox, truth: Truth) -> None:
     """Render and write one chunk, site by site to keep little in memory."""
-    fixed = {"h11": render_fhir.fixed_files, "h13": render_omop.fixed_files}
+    fixed = {"h11": render_fhir.fixed_files, "h13": omop_places.fixed_files}
     renderers = {
         "h11": render_fhir.render_fhir,
         "h12": render_emr.render_emr,
