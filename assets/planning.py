@@ -27,8 +27,8 @@ from assets.ledger.schema import DeliveryState
 from assets.quiet import break_quiet, code_version, default_sites_folder, is_quiet, mark_quiet
 from assets.sites.site import Site
 
-CONSENT_EVENTS = ("raw/consent/event", "raw/fhir/consent")
-"""Tables whose `effective_date` and `valid_until_date` let consent begin and end."""
+CONSENT_HISTORY = "standard/consent_history"
+"""Table of spells of consent, from every source: `in_force_from` and `in_force_to` let consent begin and end by themselves."""
 LINKS = "raw/people/link"
 
 _SITE_SCHEMA = pa.schema([
@@ -213,33 +213,33 @@ def _aged_buckets(workspace: Workspace, since: str, until: str) -> frozenset[int
     start, stop = (f"date '{date.fromisoformat(day)}'" for day in (since, until))
     query = f"""
         select distinct person_bucket from events
-        where (effective_date > {start} and effective_date <= {stop}) or (valid_until_date >= {start} and valid_until_date < {stop})
+        where (in_force_from > {start} and in_force_from <= {stop}) or (in_force_to >= {start} and in_force_to < {stop})
     """
-    return frozenset(bucket for key in CONSENT_EVENTS for (bucket,) in _query_raw(workspace, key, query))
+    return frozenset(bucket for (bucket,) in _query_table(workspace, CONSENT_HISTORY, query))
 
 
 def _next_consent_change(workspace: Workspace, as_of: str) -> str | None:
     today = f"date '{date.fromisoformat(as_of)}'"
     query = f"""
         select min(day) from (
-            select effective_date as day from events where effective_date > {today}
+            select in_force_from as day from events where in_force_from > {today}
             union all
-            select valid_until_date + 1 from events where valid_until_date >= {today}
+            select in_force_to + 1 from events where in_force_to >= {today} and in_force_to < date '9999-01-01'
         )
     """
-    days = [day for key in CONSENT_EVENTS for (day,) in _query_raw(workspace, key, query) if day is not None]
-    return min((day.isoformat() if isinstance(day, date) else str(day)[:10] for day in days), default=None)
+    days = [day for (day,) in _query_table(workspace, CONSENT_HISTORY, query) if day is not None]
+    return days[0].isoformat() if days else None
 
 
 def _alias_buckets(workspace: Workspace, buckets: list[int]) -> set[int]:
     if not buckets:
         return set()
     query = f"select distinct alias_bucket from events where person_bucket in ({', '.join(str(int(b)) for b in buckets)})"
-    return {bucket for (bucket,) in _query_raw(workspace, LINKS, query)}
+    return {bucket for (bucket,) in _query_table(workspace, LINKS, query)}
 
 
-def _query_raw(workspace: Workspace, key: str, query: str) -> list[tuple[Any, ...]]:
-    """Rows of a query over a raw table named `events`. Literals only: a bound parameter makes DuckDB import pandas, about 1 CPU s."""
+def _query_table(workspace: Workspace, key: str, query: str) -> list[tuple[Any, ...]]:
+    """Rows of a query over a table named `events`. Literals only: a bound parameter makes DuckDB import pandas, about 1 CPU s."""
     version = workspace.commits.latest_version(key)
     if version is None:
         return []

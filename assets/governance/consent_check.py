@@ -25,7 +25,9 @@ from assets.contracts.table import all_entities
 from assets.dbt_manifest import Node, raw_key
 from assets.governance.consent_exceptions import DOOR, EXCEPTIONS, WITHDRAWAL, readers_round, ways_round
 
-MACHINERY = frozenset({"consent_relation", "stg_consent__events", "stg_fhir__consents"})
+MACHINERY = frozenset(
+    {"consent_relation", "consent_history", "int_consent_events__understood", "stg_consent__events", "stg_fhir__consents"}
+)
 """Models that may read before consent. A name added here opens raw rows of people to that model."""
 
 RELATION = "consent_relation"

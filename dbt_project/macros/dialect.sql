@@ -53,3 +53,25 @@
 {% macro duckdb__unnest_as(list_expression, alias) -%}
   lateral (select unnest({{ list_expression }}) as element) as {{ alias }}
 {%- endmacro %}
+
+{#- True where the whole text has the form of a regular expression. -#}
+{% macro matches_whole(expression, pattern) -%}
+  {{ return(adapter.dispatch('matches_whole', 'biodam')(expression, pattern)) }}
+{%- endmacro %}
+{% macro default__matches_whole(expression, pattern) -%}
+  {{ expression }} rlike '^({{ pattern }})$'
+{%- endmacro %}
+{% macro duckdb__matches_whole(expression, pattern) -%}
+  regexp_full_match({{ expression }}, '{{ pattern }}')
+{%- endmacro %}
+
+{#- The same day so many years later; 29 February becomes 28 February. -#}
+{% macro add_years(date, years) -%}
+  {{ return(adapter.dispatch('add_years', 'biodam')(date, years)) }}
+{%- endmacro %}
+{% macro default__add_years(date, years) -%}
+  add_months({{ date }}, 12 * {{ years }})
+{%- endmacro %}
+{% macro duckdb__add_years(date, years) -%}
+  cast({{ date }} + to_years({{ years }}) as date)
+{%- endmacro %}

@@ -233,15 +233,6 @@
   {% if loaded %}from {{ relation }}{% else %}where false{% endif %}
 {%- endmacro %}
 
-{#- What a purpose of a FHIR Consent covers, null where we do not understand it. The programme's own codes name its scopes; research on
-    health (HL7 v3 ActReason HRESCH, BIORCH) covers clinical records and no more. -#}
-{% macro consent_scope_of(system, code) -%}
-  case
-    when {{ system }} = 'urn:biodam:consent-scope' and {{ code }} in ('clinical', 'genomic', 'specimen', 'claims', 'lifelog') then {{ code }}
-    when {{ system }} = 'http://terminology.hl7.org/CodeSystem/v3-ActReason' and {{ code }} in ('HRESCH', 'BIORCH') then 'clinical'
-  end
-{%- endmacro %}
-
 {#- Concept "Allergy to drug" (SNOMED 416098002); the drug is then the value. -#}
 {% macro allergy_to_drug() -%}439224{%- endmacro %}
 

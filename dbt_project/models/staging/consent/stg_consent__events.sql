@@ -6,10 +6,16 @@ select
     site,
     lower(event_type) as event_type,
     lower(scope_code) as scope_code,
-    form_code,
+    upper(form_code) as form_code,
     form_version,
     lower(arm_code) as arm_code,
     effective_date,
     valid_until_date,
-    covers_from_date
+    covers_from_date,
+    retention_years,
+    {{ duo_normalised('permission_code') }} as stated_permission_code,
+    upper(disease_code) as disease_code,
+    nullif({{ duo_normalised('modifier_codes') }}, '') as stated_modifier_codes,
+    lower(signer_code) as signer_code,
+    lower(signer_basis_code) as signer_basis_code
 from {{ unconsented_rows('consent', 'event') }} as event

@@ -61,7 +61,8 @@ select
     site,
     case when is_grant then 'grant' else 'withdraw' end as event_type,
     case when is_grant then scope_code else 'all' end as scope_code,
-    coalesce(effective_date, {{ as_of() }}) as effective_date,
+    -- a refusal without a day ends whatever was granted, on any day: its own lies after all of them
+    coalesce(effective_date, date '9999-12-31') as effective_date,
     case when is_grant then valid_until_date end as valid_until_date,
     case when is_grant then covers_from_date end as covers_from_date,
     case when is_grant then site end as only_site
