@@ -1,29 +1,26 @@
 {#- What consent may say. Sources: GA4GH Data Use Ontology (DUO) release 2021-02-23 for permissions and modifiers; Korea's Bioethics and
     Safety Act, Enforcement Rule, forms 34 (research on human materials) and 41 (donation to a biobank). -#}
 
-{#- Kinds of records a person may open, and kinds of use that need a word of their own. -#}
-{% macro consent_scopes() -%}
-  {{ return(['clinical', 'genomic', 'specimen', 'claims', 'lifelog', 'imaging', 'recontact', 'commercial', 'overseas']) }}
-{%- endmacro %}
+{#- Kinds of records a person may open, and kinds of use that need a word of their own. One text, so that any engine's Jinja can split it. -#}
+{% macro consent_scopes() -%}clinical genomic specimen claims lifelog imaging recontact commercial overseas{%- endmacro %}
 
-{#- DUO permission or modifier -> its short name. GS, TS, MOR, US, PS and IS carry a value: GS=KR, TS=2030-12-31, PS=P-2026-017.
-    TS counts months in DUO; a grant has a first day, so we ask for the last one. -#}
-{% macro duo_codes() -%}
-  {{ return({
+{% macro consent_scope_list() -%}('{{ consent_scopes().split() | join("', '") }}'){%- endmacro %}
+
+{% macro duo_permissions() -%}('NRES', 'GRU', 'HMB', 'DS', 'POA'){%- endmacro %}
+
+{#- Codes as we compare them: upper case, no blanks, short names for DUO ids, separated by `;`.
+    GS, TS, MOR, US, PS and IS carry a value: GS=KR, TS=2030-12-31, PS=P-2026-017. TS counts months in DUO; a grant has a first day, so we
+    ask for the last one. -#}
+{% macro duo_normalised(expression) -%}
+  {%- set codes = {
     '0000004': 'NRES', '0000042': 'GRU', '0000006': 'HMB', '0000007': 'DS', '0000011': 'POA',
     '0000012': 'RS', '0000015': 'NMDS', '0000016': 'GSO', '0000018': 'NPUNCU', '0000019': 'PUB', '0000020': 'COL', '0000021': 'IRB',
     '0000022': 'GS', '0000024': 'MOR', '0000025': 'TS', '0000026': 'US', '0000027': 'PS', '0000028': 'IS', '0000029': 'RTN',
     '0000043': 'CC', '0000044': 'NPOA', '0000045': 'NPU', '0000046': 'NCU',
-  }) }}
-{%- endmacro %}
-
-{% macro duo_permissions() -%}('NRES', 'GRU', 'HMB', 'DS', 'POA'){%- endmacro %}
-
-{#- Codes as we compare them: upper case, no blanks, short names, separated by `;`. Values after `=` keep their letters in upper case too. -#}
-{% macro duo_normalised(expression) -%}
+  } -%}
   {%- set text = "replace(replace(upper(" ~ expression ~ "), ' ', ''), ',', ';')" -%}
   {%- set found = namespace(sql=text) -%}
-  {%- for number, code in duo_codes().items() -%}
+  {%- for number, code in codes.items() -%}
     {%- set found.sql = "replace(" ~ found.sql ~ ", 'DUO:" ~ number ~ "', '" ~ code ~ "')" -%}
   {%- endfor -%}
   case when {{ expression }} like '%:%' then {{ found.sql }} else {{ text }} end
@@ -41,7 +38,7 @@
   case
     when event_type not in ('grant', 'change', 'reconsent', 'withdraw', 'expire') then 'unknown_event_type'
     when scope_code = 'all' and event_type not in ('withdraw', 'expire') then 'grant_of_all_scopes'
-    when scope_code <> 'all' and scope_code not in ('{{ consent_scopes() | join("', '") }}') then 'unknown_scope'
+    when scope_code <> 'all' and scope_code not in {{ consent_scope_list() }} then 'unknown_scope'
     when event_type in ('withdraw', 'expire') then null
     when permission_code not in {{ duo_permissions() }} then 'unknown_permission'
     when permission_code = 'DS' and disease_code is null then 'disease_not_named'
@@ -57,7 +54,7 @@
     health (HL7 v3 ActReason HRESCH, BIORCH) covers clinical records and no more. -#}
 {% macro consent_scope_of(system, code) -%}
   case
-    when {{ system }} = 'urn:biodam:consent-scope' and {{ code }} in ('{{ consent_scopes() | join("', '") }}') then {{ code }}
+    when {{ system }} = 'urn:biodam:consent-scope' and {{ code }} in {{ consent_scope_list() }} then {{ code }}
     when {{ system }} = 'http://terminology.hl7.org/CodeSystem/v3-ActReason' and {{ code }} in ('HRESCH', 'BIORCH') then 'clinical'
   end
 {%- endmacro %}

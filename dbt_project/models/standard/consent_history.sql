@@ -4,7 +4,7 @@
 -- A consent service speaks for all sites. A hospital's FHIR Consent grants only what that hospital holds (only_site), but withdraws everywhere.
 with scopes as (
 
-    {% for scope in consent_scopes() -%}
+    {% for scope in consent_scopes().split() -%}
     select '{{ scope }}' as scope_code{% if not loop.last %} union all {% endif %}
     {% endfor %}
 

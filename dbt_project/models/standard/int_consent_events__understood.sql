@@ -35,10 +35,13 @@ select
     -- a grant of something we do not know adds nothing and takes nothing; a withdrawal of something we do not know takes everything
     case
         when finding_code = 'unknown_scope' and event_type = 'withdraw' then 'all'
-        when finding_code = 'unknown_event_type' and scope_code not in ('{{ consent_scopes() | join("', '") }}') then 'all'
+        when finding_code = 'unknown_event_type' and scope_code not in {{ consent_scope_list() }} then 'all'
         when finding_code in ('unknown_scope', 'grant_of_all_scopes') then null
         else scope_code
     end as decided_scope,
     -- no term is longer than a thousand years: a date beyond the calendar would end the build
-    least(valid_until_date, {{ add_years('effective_date', 'least(greatest(retention_years, 0), 1000)') }}) as last_day
+    case
+        when retention_years is null then valid_until_date
+        else least(valid_until_date, {{ add_years('effective_date', 'least(greatest(retention_years, 0), 1000)') }})
+    end as last_day
 from judged

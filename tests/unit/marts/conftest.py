@@ -14,9 +14,13 @@ import jinja2
 import pytest
 
 PROJECT = Path(__file__).parents[3] / "dbt_project"
-MACRO_FILES = ("dialect.sql", "standardise.sql", "rows.sql", "cohorts.sql", "egfr.sql")
-TOUCHED = "{% macro touched(alias=none) %}{{ touched_sql }}{% endmacro %}"
-"""Stands for the plan: `true`, or a predicate on person_bucket."""
+MACRO_FILES = ("dialect.sql", "standardise.sql", "rows.sql", "consent.sql", "cohorts.sql", "egfr.sql")
+PLAN = """
+{% macro touched(alias=none) %}{{ touched_sql }}{% endmacro %}
+{% macro as_of() %}date '{{ day }}'{% endmacro %}
+{% macro unconsented_rows(family, entity) %}{{ family }}_{{ entity }}{% endmacro %}
+"""
+"""Stands for the plan of a build: `true` or a predicate on person_bucket, the day, and raw rows as tables of their own."""
 
 _RECORD = "site varchar default 'h01', person_bucket integer default 0"
 OMOP = {
@@ -42,15 +46,16 @@ class Marts:
 
     def __init__(self) -> None:
         self.db = duckdb.connect()
+        self.day = "2024-06-01"
         self.db.execute("set threads = 2; set preserve_insertion_order = false")
         for name, columns in OMOP.items():
             self.db.execute(f"create table {name} ({columns})")
         seed = PROJECT / "seeds" / "concept_sets.csv"
         self.db.execute("create table concept_sets as from read_csv(?, header = true)", [str(seed)])
-        self._files = {p.stem: p for f in ("marts", "governance") for p in (PROJECT / "models" / f).rglob("*.sql")}
+        self._files = {p.stem: p for f in ("marts", "governance", "standard") for p in (PROJECT / "models" / f).rglob("*.sql")}
         self._jinja = jinja2.Environment(extensions=["jinja2.ext.do"])  # SQL, not HTML
         texts = [(PROJECT / "macros" / name).read_text(encoding="utf-8") for name in MACRO_FILES]
-        self._macros = self._jinja.from_string("\n".join([*texts, TOUCHED]))
+        self._macros = self._jinja.from_string("\n".join([*texts, PLAN]))
 
     def add(self, table: str, rows: Iterable[Mapping[str, Any]]) -> None:
         """Append rows to an OMOP table; columns that a row lacks take their default."""
@@ -112,6 +117,7 @@ class Marts:
             "adapter": adapter,
             "return": lambda value: value,
             "touched_sql": touched,
+            "day": self.day,
             "ref": _recorder(used),
         }
         adapter.module = self._macros.make_module(context)
