@@ -9,6 +9,7 @@ import sys
 
 if __name__ == "__main__":  # pyarrow imports numpy where it is: 0.12 of 0.3 CPU s of start, and nothing here needs it
     sys.modules["numpy"] = None  # type: ignore[assignment]
+    sys.modules["pandas"] = None  # type: ignore[assignment] # pyarrow imports it (0.2 CPU s) with the first list it is given, where there is NumPy
 
 import errno
 import gc

@@ -9,7 +9,6 @@ separators are read together, a chunk at a time; the others one by one. Both giv
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
@@ -17,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from assets.formats.faults import Faults
-from assets.formats.hl7_arrays import Numbers, arrow_mask, arrow_numbers, truth, validity
+from assets.formats.hl7_arrays import Numbers, arrow_mask, arrow_numbers, places_of, truth, validity
 from assets.formats.hl7_columnar import ColumnarMessages
 from assets.formats.hl7_model import MESSAGES
 from assets.formats.hl7_stepwise import Message, StepwiseMessages, take_apart
@@ -31,8 +30,9 @@ from assets.formats.spool import Rejection, Spool
 from assets.formats.stream import as_utf8, is_wide, open_source
 
 _STANDARD_HEAD = b"MSH|^~\\&"
-_CAREFUL = re.compile(rb"\\[XCMZ]")
-"""Escape sequences that need the message's own charset or drop text: for the careful way."""
+_CAREFUL = np.zeros(256, bool)
+_CAREFUL[list(b"XCMZ")] = True
+"""Begin the escape sequences that need the message's own charset or drop text: for the careful way."""
 
 
 class Hl7Reader:
@@ -319,10 +319,10 @@ def _needs_care(records: Records) -> Numbers:
     if not named.all():
         owner = np.searchsorted(records.first_line, np.flatnonzero(~named), side="right") - 1
         odd[owner[owner >= 0]] = True
-    if b"\\" in records.data:
-        escapes = np.array([m.start() for m in _CAREFUL.finditer(records.data)], np.int64)
-        if len(escapes):
-            odd[_records_at(records, escapes)] = True
+    escapes = places_of(letters == ord("\\"))
+    escapes = escapes[_CAREFUL[letters[escapes + 1]]]
+    if len(escapes):
+        odd[_records_at(records, escapes)] = True
     return odd
 
 

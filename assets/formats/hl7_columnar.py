@@ -17,7 +17,7 @@ from assets.formats.hl7_arrays import Numbers, arrow_numbers, cut_texts, pick
 from assets.formats.hl7_model import CONTEXT, ENVELOPE, MERGES, READ, SEGMENTS
 from assets.formats.hl7_spans import Spans
 from assets.formats.hl7_stream import Records, code_of
-from assets.formats.hl7_text import SiteTexts, read_identifiers, unescape
+from assets.formats.hl7_text import KEY_MARK, NATIONAL_TYPES, SiteTexts, read_identifiers, unescape
 
 
 class ColumnarMessages:
@@ -141,18 +141,16 @@ class ColumnarMessages:
     def identifiers(self, name: str, field: int) -> tuple[pa.Array, pa.Array]:
         """The site's number of a person and the national number out of a CX list, for all segments of a name.
 
-        A list of one number of the site's own is read at once; `read_identifiers` would choose the same.
+        A list of one number is read with all others of its kind; `read_identifiers` would give the same.
         """
         whole, number, authority, kind = (self.texts(name, field, component) for component in (0, 1, 4, 5))
-        own = self._site.own_authority
-        plain = pc.and_(pc.is_in(pc.fill_null(authority, ""), value_set=pa.array(["", own])), pc.fill_null(pc.equal(kind, "MR"), False))
-        odd = pc.or_(pc.invert(plain), pc.fill_null(pc.match_substring_regex(whole, r"[~|\\]"), False))
-        odd = pc.and_(odd, pc.is_valid(whole))
-        national = pa.nulls(len(whole), pa.string())
+        is_own = pc.is_in(authority, value_set=pa.array([None, self._site.own_authority], pa.string()))
+        odd = pc.fill_null(pc.match_substring_regex(whole, r"[~|\\]"), False)
+        number, national = _read_single(number, authority, kind, is_own)
         if not pc.any(odd).as_py():
             return number, national
         encoded = whole.filter(odd).dictionary_encode()
-        found = [read_identifiers(text, own) for text in encoded.dictionary.to_pylist()]  # each distinct list once
+        found = [read_identifiers(text, self._site) for text in encoded.dictionary.to_pylist()]  # each distinct list once
         numbers, nationals = (pa.array([pair[i] for pair in found], pa.string()).take(encoded.indices) for i in (0, 1))
         return pc.replace_with_mask(number, odd, numbers), pc.replace_with_mask(national, odd, nationals)
 
@@ -252,3 +250,13 @@ class ColumnarRows:
         if len(own) == len(all_lines) and bool((own == all_lines).all()):
             return column
         return pick(column, messages.rank(name, own))
+
+
+def _read_single(number: pa.Array, authority: pa.Array, kind: pa.Array, is_own: pa.Array) -> tuple[pa.Array, pa.Array]:
+    """`read_identifiers` of lists of one number, as columns of its parts."""
+    none = pa.scalar(None, pa.string())
+    carried = number if pc.all(is_own).as_py() else pc.if_else(is_own, number, pc.binary_join_element_wise(authority, number, KEY_MARK))
+    is_national = pc.is_in(kind, value_set=pa.array(sorted(NATIONAL_TYPES)))
+    if not pc.any(is_national).as_py():
+        return carried, pa.nulls(len(number), pa.string())
+    return pc.if_else(is_national, none, carried), pc.if_else(is_national, number, none)

@@ -163,7 +163,7 @@ class StepwiseMessages:
         field_text, message = self.value(row, name, number, 0), self.messages[row.message]
         if not field_text:
             return None, None
-        return read_identifiers(field_text, self._site.own_authority, message.separators, message.charset)
+        return read_identifiers(field_text, self._site, message.separators, message.charset)
 
 
 class StepwiseRows:

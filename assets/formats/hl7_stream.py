@@ -113,7 +113,7 @@ class Records:
         """Find lines and records."""
         if b"\n" in chunk:
             chunk = chunk.replace(b"\r\n", b"\r").replace(b"\n", b"\r")
-        if BOM in chunk:
+        if BOM[:1] in chunk and BOM in chunk:  # one byte is looked for ten times as fast as three
             for mark in (b"\r", b"\x0b", b"\x1c"):
                 chunk = chunk.replace(mark + BOM, mark)
             chunk = chunk.removeprefix(BOM)

@@ -105,48 +105,54 @@ def codec_of(declared: str, default: str) -> str | None:
     return _CHARSETS[name] or default
 
 
-_KEY_MARK = "\x1f"
+KEY_MARK = "\x1f"
 _OWN_TYPES = {"MR": 0, "PI": 1, "PT": 2, "PN": 3, "": 4}
-_NATIONAL_TYPES = frozenset({"SS", "NI", "NN", "NNKOR"})
+NATIONAL_TYPES = frozenset({"SS", "NI", "NN", "NNKOR"})
 
 
 def read_identifiers(
-    field: str, own_authority: str, separators: Separators = STANDARD, charset: str = "utf-8"
+    field: str, site: SiteTexts, separators: Separators = STANDARD, charset: str = "utf-8"
 ) -> tuple[str | None, str | None]:
     """The one number of a CX list (PID-3, MRG-1) under which the site knows a person, and the person's national number.
 
     Medical record numbers come first, then other internal numbers, then whatever is there that is no national number; among equals, the
     site's own authority, then the first. A number of another authority carries that authority: equal numbers of two hospitals are two people.
-    National are the type codes SS, NI, NN and NNKOR of HL7 table 0203.
+    National are the type codes SS, NI, NN and NNKOR of HL7 table 0203. What the site writes for "no value" is none.
     """
     found: str | None = None
     national: str | None = None
     best = (99, True)
-    escaped = separators.escape is not None and separators.escape in field
+    read = _bare_component if separators is STANDARD and not _NOT_BARE.search(field) else _component
     for repetition in field.split(separators.repetition) if separators.repetition else (field,):
         parts = repetition.split(separators.component, 5)
-        number = _component(parts, 0, separators, charset, escaped)
-        if not number:
+        number, kind, authority = (read(parts, place, separators, charset) for place in (0, 4, 3))
+        if not number or number in site.null_values:
             continue
-        kind = _component(parts, 4, separators, charset, escaped)
-        if kind in _NATIONAL_TYPES:
+        if kind in NATIONAL_TYPES:
             national = national or number
             continue
-        authority = _component(parts, 3, separators, charset, escaped)
-        is_own = not authority or authority == own_authority
-        rank = (_OWN_TYPES.get(kind, 5), not is_own)
+        is_own = authority in ("", site.own_authority) or authority in site.null_values
+        rank = (_OWN_TYPES.get("" if kind in site.null_values else kind, 5), not is_own)
         if rank < best:
-            best, found = rank, number if is_own else f"{authority}{_KEY_MARK}{number}"
+            best, found = rank, number if is_own else f"{authority}{KEY_MARK}{number}"
     return found.replace("|", "/") if found else None, national  # the vault reads a bar as `system|value`
 
 
-def _component(parts: list[str], place: int, separators: Separators, charset: str, escaped: bool) -> str:
+_NOT_BARE = re.compile(r"[^\w^~./-]")
+"""What makes a list with the standard separators need more than cutting: blanks, quotes, subcomponents, escapes."""
+
+
+def _bare_component(parts: list[str], place: int, separators: Separators, charset: str) -> str:
+    return parts[place] if place < len(parts) else ""
+
+
+def _component(parts: list[str], place: int, separators: Separators, charset: str) -> str:
     if place >= len(parts):
         return ""
     text = parts[place]
     if separators.subcomponent:
         text = text.partition(separators.subcomponent)[0]
     text = text.strip(" ")
-    if escaped:
+    if separators.escape is not None and separators.escape in text:
         text = unescape(text, separators, charset).strip(" ")
     return "" if text == '""' else text

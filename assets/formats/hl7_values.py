@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from typing import Protocol
 
 import numpy as np
@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from assets.formats.dates import Parsed
-from assets.formats.hl7_arrays import Numbers, arrow_mask, arrow_numbers, numbers_of, span_of, truth, validity
+from assets.formats.hl7_arrays import Numbers, arrow_mask, arrow_numbers, numbers_of, places_of, span_of, truth, validity
 from assets.formats.hl7_model import CODED_TYPES, NAMES, NUMBER_TYPES, SCALAR_NAMES, Expression, First, Key, Mapped, Member, When
 from assets.formats.hl7_times import parse_birth_parts, parse_times
 from assets.formats.job import Column, EntityPlan
@@ -230,9 +230,9 @@ def make_columns(plan: EntityPlan, rows: Rows, times: Times) -> tuple[list[pa.Ar
     flaws: list[Flaw] = []
     columns: list[pa.Array] = []
     reasons = {"person": Reason.MISSING_PERSON, "record": Reason.MISSING_KEY}
-    births: dict[str, tuple[dict[str, pa.Array], tuple[int, ...]]] = {}
+    shared = _Shared({}, {})
     for column in plan.columns:
-        found = _column(column, values, times, flaws, births)
+        found = _column(column, values, times, flaws, shared)
         if column.required and found.null_count:
             missing = tuple(np.flatnonzero(~validity(found)).tolist())
             flaws.append(Flaw(missing, reasons.get(column.verb, Reason.MISSING_VALUE), column.path))
@@ -242,19 +242,28 @@ def make_columns(plan: EntityPlan, rows: Rows, times: Times) -> tuple[list[pa.Ar
     return columns + [values.of(path) for path in plan.identity.values()], flaws
 
 
-def _column(
-    column: Column, values: Values, times: Times, flaws: list[Flaw], births: dict[str, tuple[dict[str, pa.Array], tuple[int, ...]]]
-) -> pa.Array:
+@dataclass(frozen=True)
+class _Shared:
+    """Texts taken apart once for all columns that are a part of them, by path."""
+
+    births: dict[str, tuple[dict[str, pa.Array], tuple[int, ...]]]
+    measured: dict[str, _Measured]
+
+
+def _column(column: Column, values: Values, times: Times, flaws: list[Flaw], shared: _Shared) -> pa.Array:
     found, kind = values.of(column.path), spool_type(column.verb, column.type)
     if column.verb in ("person", "record"):
         return found
     if column.verb in ("year", "month", "day"):
-        if column.path not in births:
-            births[column.path] = parse_birth_parts(found)
-            _note(Parsed(found, births[column.path][1]), column.path, flaws)
-        return births[column.path][0][column.verb]
+        if column.path not in shared.births:
+            shared.births[column.path] = parse_birth_parts(found)
+            _note(Parsed(found, shared.births[column.path][1]), column.path, flaws)
+        return shared.births[column.path][0][column.verb]
     if column.verb in ("number", "comparator"):
-        return _measured(found, column.verb).cast(kind)
+        if column.path not in shared.measured:
+            shared.measured[column.path] = _Measured(found)
+        measured = shared.measured[column.path]
+        return (measured.numbers if column.verb == "number" else measured.comparators).cast(kind)
     if pa.types.is_timestamp(kind):
         return _note(times.parse(found), column.path, flaws)
     if pa.types.is_boolean(kind) and pa.types.is_string(found.type):
@@ -269,29 +278,49 @@ def _note(parsed: Parsed, rule: str, flaws: list[Flaw]) -> pa.Array:
 
 
 def _float(texts: pa.Array, rule: str, flaws: list[Flaw]) -> pa.Array:
-    numbers = _measured(texts, "number")
+    numbers = _Measured(texts).numbers
     lost = pc.and_(pc.is_valid(texts), pc.is_null(numbers))
     if pc.any(lost).as_py():
         flaws.append(Flaw(tuple(np.flatnonzero(truth(lost)).tolist()), Reason.INVALID_TYPE, rule))
     return numbers
 
 
-def _measured(texts: pa.Array, part: str) -> pa.Array:
-    """Number (float64) or comparator (text) of texts such as `<0.5`; null where a text is no number."""
-    letters, starts, lengths = span_of(texts)
-    odd = np.zeros(len(texts), bool)
-    if texts.null_count < len(texts):
-        wrong = np.concatenate([[0], np.cumsum(~_NUMERIC[letters[starts[0] : starts[-1] + lengths[-1]]])])
-        odd = wrong[starts + lengths - starts[0]] > wrong[starts - starts[0]]
-    is_odd = arrow_mask(odd)
-    if part == "comparator":
-        rest = _taken_apart(texts, is_odd, part)
-        return pc.replace_with_mask(pa.nulls(len(texts), pa.string()), is_odd, rest)
-    try:
-        plain = pc.if_else(is_odd, _NONE, texts).cast(pa.float64())
-    except pa.ArrowInvalid:  # 1-2, or 1.2.3
-        return _taken_apart(texts, arrow_mask(np.ones(len(texts), bool)), part).cast(pa.float64())
-    return pc.replace_with_mask(plain, is_odd, _taken_apart(texts, is_odd, part).cast(pa.float64())) if odd.any() else plain
+class _Measured:
+    """Numbers and comparators of texts such as `<0.5`, whose odd ones are told apart once for both.
+
+    Attributes:
+        numbers: float64; null where a text is no number.
+        comparators: Text; null where a number stands alone.
+    """
+
+    def __init__(self, texts: pa.Array) -> None:
+        letters, starts, lengths = span_of(texts)
+        odd = np.zeros(len(texts), bool)
+        if texts.null_count < len(texts):
+            first, last = int(starts[0]), int(starts[-1] + lengths[-1])
+            strange = places_of(~_NUMERIC[letters[first:last]]) + first
+            owner = np.searchsorted(starts, strange, side="right") - 1
+            odd[owner[strange < starts[owner] + lengths[owner]]] = True
+        self._texts, self._is_odd, self._any = texts, arrow_mask(odd), bool(odd.any())
+
+    @cached_property
+    def numbers(self) -> pa.Array:
+        """See above."""
+        try:
+            plain = (pc.if_else(self._is_odd, _NONE, self._texts) if self._any else self._texts).cast(pa.float64())
+        except pa.ArrowInvalid:  # 1-2, or 1.2.3
+            every = arrow_mask(np.ones(len(self._texts), bool))
+            return _taken_apart(self._texts, every, "number").cast(pa.float64())
+        return pc.replace_with_mask(plain, self._is_odd, self._part("number").cast(pa.float64())) if self._any else plain
+
+    @cached_property
+    def comparators(self) -> pa.Array:
+        """See above."""
+        none = pa.nulls(len(self._texts), pa.string())
+        return pc.replace_with_mask(none, self._is_odd, self._part("comparator")) if self._any else none
+
+    def _part(self, name: str) -> pa.Array:
+        return _taken_apart(self._texts, self._is_odd, name)
 
 
 def _taken_apart(texts: pa.Array, chosen: pa.Array, part: str) -> pa.Array:

@@ -70,6 +70,16 @@ def test_realistic_messages_are_read_alike_in_both_ways(tmp_path: Path, charset:
     _same(columnar, read_hl7(tmp_path, [data], stepwise=True, assigning_authority="BENCH"))
 
 
+def test_lists_of_identifiers_are_read_alike_in_both_ways(tmp_path: Path) -> None:
+    lists = ["0000^^^H5^MR", "7^^^0000^MR", "7^^^OTHER^MR", "7^^^OTHER", "7^^^^0000", "8001011234567^^^KR^NNKOR", '""^^^H5', " 7 ^^^H5^MR",
+             "0000^^^H5^MR~7^^^H5^PI", "7&x^^^OTHER&1.2^PI", r"7\F\8^^^H5^MR", "9^^^X^MR~8001011234567^^^KR^NNKOR~8^^^H5^MR", "a_b.c-d/e^^^H5^MR"]  # fmt: skip
+    data = "\r".join(f"MSH|^~\\&|A|B|||2024||ADT^A08|{n}|P|2.5\rPID|1||{ids}" for n, ids in enumerate(lists)).encode()
+    read = [read_hl7(tmp_path, [data], stepwise=way, assigning_authority="H5", null_values=["", "0000"]) for way in (False, True)]
+    _same(*read)
+    found = [row["person_id"] for row in read[0].rows["patient"]]
+    assert found == ["7", "OTHER\x1f7", "OTHER\x1f7", "7", "7", "7", "OTHER\x1f7", "7/8", "8", "a_b.c-d/e"]
+
+
 def test_real_messages_are_read_alike_in_both_ways(tmp_path: Path, shared_data: Path) -> None:
     files = [p.read_bytes() for p in sorted((shared_data / "04_hl7v2").rglob("*.hl7"))]
     columnar = read_hl7(tmp_path, files)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pyarrow as pa
 import pytest
 
-from assets.formats.hl7_text import Separators, codec_of, read_identifiers, read_separators, unescape
+from assets.formats.hl7_text import Separators, SiteTexts, codec_of, read_identifiers, read_separators, unescape
 from assets.formats.hl7_times import parse_birth_parts, parse_times
 
 
@@ -70,7 +70,7 @@ def test_msh_18_decides_and_the_site_is_the_default(declared: str, codec: str | 
     ],
 )
 def test_one_number_of_a_list_is_the_site_s_own(field: str, local: str | None, national: str | None) -> None:
-    assert read_identifiers(field, "H90") == (local, national)
+    assert read_identifiers(field, SiteTexts("H90")) == (local, national)
 
 
 def test_times_of_every_length_become_instants_on_the_site_s_clock() -> None:
