@@ -297,7 +297,7 @@ def _eighteenth(records: Records, chosen: Numbers) -> tuple[Numbers, Numbers]:
     """Span of MSH-18 in these messages; empty where the segment ends before."""
     lines = records.first_line[chosen]
     ends = records.ends[lines]
-    pipes = np.append(records.pipes, [len(records.data)] * 20)
+    pipes = np.append(records.pipes, np.full(20, len(records.data), np.int32))
     at = np.searchsorted(records.pipes, records.starts[lines]) + 16
     starts = np.minimum(pipes[at] + 1, ends)
     return starts, np.maximum(np.minimum(pipes[at + 1], ends), starts)

@@ -12,8 +12,8 @@ import numpy as np
 from assets.formats.hl7_arrays import Numbers, places_of
 from assets.formats.hl7_stream import Records, code_of
 
-_FAR = 2**31 - 1
-_PADDING = np.full(256, _FAR, np.int64)
+_FAR = 2**30
+_PADDING = np.full(256, _FAR, np.int32)
 """Behind the last separator: as far as any component that is asked for."""
 
 
@@ -27,7 +27,7 @@ _SHORT = 3
 class Spans:
     """Positions in one chunk.
 
-    Every method returns (starts, ends) or takes them: int64, one entry a segment of the name, in order of lines; a span that ends where it
+    Every method returns (starts, ends) or takes them: int32, one entry a segment of the name, in order of lines; a span that ends where it
     begins is empty.
     """
 
@@ -109,7 +109,7 @@ class Spans:
         """Places of a separator, and in which segment each stands."""
         if mark not in self._places:
             records = self._records
-            places = places_of(records.letters == mark)
+            places = places_of(records.letters == mark).astype(np.int32)
             if len(places) < len(records.starts):
                 codes = records.codes[np.searchsorted(records.starts, places, side="right") - 1]
             else:
