@@ -27,7 +27,8 @@ from assets.formats.stream import LongLine, Read, open_source, read_lines
 __all__ = ["R4_TYPES", "FhirReader"]
 
 FLUSH_BYTES = 24 * 2**20
-"""Text from which columns are made at a time. Less costs more calls into Arrow for every rare resource type; more costs memory."""
+"""Text from which columns are made at a time, of however many files: bundles of one patient are small. Less costs more calls into Arrow
+for every rare resource type; more costs memory."""
 
 _WRAPPER_DEPTH = 1
 """A bundle entry is one level deeper than its resource."""
@@ -53,21 +54,24 @@ class FhirReader:
         self._judge_entries = Judge(job.limits.depth + _WRAPPER_DEPTH)
         self._urls = _NO_URLS  # of the bundle that is being read
         self._last: frozenset[int] = frozenset()  # its deletions that nothing in it came after
-        self._pending_bytes: int = 0
-        self._pending_from: int = 0
+        self._final = max((f.index for f in job.files if not self._faults.lost(f.index)), default=None)
         self._start_over()
 
     def read(self, file: SourceFile) -> None:
-        """Read one file.
+        """Read one file. Columns are made of several files together; the last one of the job flushes them all.
 
         Raises:
-            FileRefused: Nothing of it can be used.
+            FileRefused: Nothing of it can be used; of its rows that are read already, the spool takes none.
             DeliveryRefused: It is not FHIR R4.
         """
-        self._start_over()
-        self._urls = _NO_URLS
-        self._cut(file)
-        self._flush(file)
+        self._use_urls(_NO_URLS)
+        if self._faults.exact(file.index):
+            self._flush()
+        try:
+            self._cut(file)
+        finally:
+            if file.index == self._final:
+                self._flush()
 
     # --- how a file is built
 
@@ -106,7 +110,7 @@ class FhirReader:
         self._progress.block(file.index, number)
         found = documents.entries_of(line)
         if found is None or not found.is_bundle:
-            self._use_urls(file, _NO_URLS)
+            self._use_urls(_NO_URLS)
             return self._guard(file, line + b"\n", [number], self._resources)
         return self._entries(file, found, number)
 
@@ -118,7 +122,7 @@ class FhirReader:
 
     def _entries(self, file: SourceFile, found: documents.Entries, number: int) -> int:
         """Read bundle entries or array elements as if they were lines. Returns their number."""
-        self._use_urls(file, documents.full_urls(found) if found.is_bundle else _NO_URLS)
+        self._use_urls(documents.full_urls(found) if found.is_bundle else _NO_URLS)
         self._last = documents.last_deletions(found, number)
         work = self._wrapped if found.is_bundle else self._resources
         for block, numbers, long in documents.blocks(found, number, self._job.limits.record_bytes):
@@ -127,9 +131,9 @@ class FhirReader:
                 self._guard(file, block, numbers, work)
         return len(found.texts)
 
-    def _use_urls(self, file: SourceFile, urls: Mapping[str, str]) -> None:
+    def _use_urls(self, urls: Mapping[str, str]) -> None:
         if urls or self._urls:
-            self._flush(file)  # what is pending belongs to the bundle before
+            self._flush()  # what is pending belongs to the bundle before
         self._urls = urls
 
     def _wrapped(self, file: SourceFile, block: bytes, numbers: Numbers, offset: int | None) -> int:
@@ -161,12 +165,13 @@ class FhirReader:
         if not self._faults.careful(file.index, start):
             self._faults.trip(block)
             records = work(file, block, numbers, offset)
-            self._pending_from = self._pending_from or start
+            if not self._pending or self._pending[-1][0] != file.index:
+                self._pending.append((file.index, start))
             self._pending_bytes += len(block)
             if self._pending_bytes > FLUSH_BYTES or self._faults.exact(file.index):
-                self._flush(file)
+                self._flush()
             return records
-        self._flush(file)
+        self._flush()
         ordinal, at = 0, offset or 0
         for line in block.split(b"\n"):
             if line.strip():
@@ -179,7 +184,7 @@ class FhirReader:
                     self._progress.record(file.index, number)
                     self._faults.trip(line)
                     work(file, line + b"\n", [number], place)
-                    self._write(file)
+                    self._write()
             at += len(line) + 1
         return ordinal
 
@@ -187,29 +192,32 @@ class FhirReader:
         judged = self._judge.judge(block, numbers, offset=offset)
         self._spool.reject(file.index, judged.rejections)
         if judged.learned:
-            self._tables.add_learned(judged.rows, judged.numbers)
+            self._tables.add_learned(judged.rows, judged.numbers, file.index)
         else:
-            self._tables.add(judged.rows, judged.numbers)
+            self._tables.add(judged.rows, judged.numbers, file.index)
         return judged.records
 
     def _start_over(self) -> None:
         self._tables = Tables({name: reader.keys for name, reader in self._readers.items()})
         self._pending_bytes = 0
-        self._pending_from = 0
+        self._pending: list[tuple[int, int]] = []  # files with blocks that are not columns yet, and the first record of those
 
-    def _flush(self, file: SourceFile) -> None:
+    def _flush(self) -> None:
         """Make columns of what was collected."""
-        if self._pending_from:
-            self._progress.flush(file.index, self._pending_from)
-            self._write(file)
+        if self._pending:
+            file, first = self._pending[-1]
+            self._progress.flush(file, first, self._pending[0][0])
+            self._write()
 
-    def _write(self, file: SourceFile) -> None:
+    def _write(self) -> None:
         tables = self._tables
         self._start_over()
         for entity, group in tables.groups.items():
             arrays, faults = self._readers[entity].read(group.column, len(group.numbers), self._urls)
-            tables.rejections += self._spool.write_rows(entity, file.index, arrays, group.numbers, faults)
-        self._spool.reject(file.index, sorted(tables.rejections, key=lambda r: r.row_number))
+            for file, rejections in self._spool.write_gathered(entity, group.files, arrays, group.numbers, faults).items():
+                tables.rejections.setdefault(file, []).extend(rejections)
+        for file, rejections in tables.rejections.items():
+            self._spool.reject(file, sorted(rejections, key=lambda r: r.row_number))
 
     def _bury(self, file: SourceFile, tombstones: list[tuple[int, str, str]]) -> None:
         """Deleted resources: their table and the scope in which their id is hashed."""

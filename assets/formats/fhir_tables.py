@@ -38,11 +38,13 @@ class Group:
 
     Attributes:
         numbers: Record numbers.
+        files: Number of the file of each.
         parts: Number of resources of a shape, and the texts of each top-level key, joined by line feeds. JSON without white space between
             tokens holds no line feed.
     """
 
     numbers: list[int] = field(default_factory=list)
+    files: list[int] = field(default_factory=list)
     parts: list[tuple[int, dict[str, bytes]]] = field(default_factory=list)
 
     def column(self, key: str) -> bytes | None:
@@ -57,21 +59,23 @@ class Tables:
 
     Attributes:
         groups: Table name -> its resources.
-        rejections: Resources of no table.
+        rejections: Resources of no table, by file.
     """
 
     def __init__(self, keys: Mapping[str, Collection[str]]) -> None:
         """Take the names of the tables there are, and the top-level keys that each reads."""
         self._keys = keys
         self.groups: dict[str, Group] = {}
-        self.rejections: list[Rejection] = []
+        self.rejections: dict[int, list[Rejection]] = {}
+        self._file = 0
 
-    def add(self, rows: Sequence[Row], numbers: Sequence[int]) -> None:
-        """Place sound JSON objects.
+    def add(self, rows: Sequence[Row], numbers: Sequence[int], file: int) -> None:
+        """Place sound JSON objects of a file.
 
         Raises:
             DeliveryRefused: A resource has the shape of another FHIR version.
         """
+        self._file = file
         shapes: dict[tuple[str, ...], list[int]] = {}
         for position, row in enumerate(rows):
             shape = tuple(row)
@@ -83,8 +87,9 @@ class Tables:
             columns = dict(zip(shape, zip(*[rows[p].values() for p in positions], strict=True), strict=True))
             self._place(columns, [numbers[p] for p in positions])
 
-    def add_learned(self, rows: Sequence[Any], numbers: Sequence[int]) -> None:
-        """Place structs of learned types."""
+    def add_learned(self, rows: Sequence[Any], numbers: Sequence[int], file: int) -> None:
+        """Place structs of learned types, of a file."""
+        self._file = file
         members: dict[type, tuple[list[Any], list[int]]] = {kind: ([], []) for kind in set(map(type, rows))}
         if len(members) == 1:
             members = {type(rows[0]): (list(rows), list(numbers))}
@@ -139,6 +144,7 @@ class Tables:
         if numbers:
             group = self.groups.setdefault(name, Group())
             group.numbers += numbers
+            group.files += [self._file] * len(numbers)
             group.parts.append((len(numbers), texts))
 
     def _keep(self, columns: Columns, numbers: list[int], fine: Sequence[bool], reason: Reason, rule: str) -> tuple[Columns, list[int]]:
@@ -159,7 +165,7 @@ class Tables:
 
     def _reject(self, numbers: Sequence[int], reason: Reason | None, rule: str) -> None:
         if reason is not None:
-            self.rejections.extend(Rejection(n, reason, rule) for n in numbers)
+            self.rejections.setdefault(self._file, []).extend(Rejection(n, reason, rule) for n in numbers)
 
 
 def _choose(columns: Columns, chosen: Sequence[int]) -> Columns:

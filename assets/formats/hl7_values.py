@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cache
 from typing import Protocol
 
 import numpy as np
@@ -17,8 +17,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from assets.formats.dates import Parsed
-from assets.formats.hl7_arrays import Numbers, arrow_mask, arrow_numbers, numbers_of, places_of, span_of, truth, validity
+from assets.formats.hl7_arrays import Numbers, arrow_mask, arrow_numbers, numbers_of, truth, validity
 from assets.formats.hl7_model import CODED_TYPES, NAMES, NUMBER_TYPES, SCALAR_NAMES, Expression, First, Key, Mapped, Member, When
+from assets.formats.hl7_numbers import Measured
 from assets.formats.hl7_times import parse_birth_parts, parse_times
 from assets.formats.job import Column, EntityPlan
 from assets.formats.reasons import Reason
@@ -26,11 +27,8 @@ from assets.formats.spool import spool_type
 
 _JOIN = "\x1f"
 _PATH = re.compile(r"([A-Z][A-Z0-9]{2})-(\d+)(?:\.(\d+))?")
-_MEASURED = r"^\s*(?P<comparator><=|>=|<|>)?\s*\+?(?P<number>-?(?:\d{1,300}\.?\d*|\.\d+))\s*$"
 _CODE = r"^[!-~]{1,32}$"
 """What may pass as a coded answer: a code has no blank and no Hangul; a sentence or a name that a sender put there does not pass."""
-_NUMERIC = np.zeros(256, bool)
-_NUMERIC[list(b"0123456789.-")] = True
 _NONE = pa.scalar(None, pa.string())
 
 
@@ -247,7 +245,7 @@ class _Shared:
     """Texts taken apart once for all columns that are a part of them, by path."""
 
     births: dict[str, tuple[dict[str, pa.Array], tuple[int, ...]]]
-    measured: dict[str, _Measured]
+    measured: dict[str, Measured]
 
 
 def _column(column: Column, values: Values, times: Times, flaws: list[Flaw], shared: _Shared) -> pa.Array:
@@ -261,7 +259,7 @@ def _column(column: Column, values: Values, times: Times, flaws: list[Flaw], sha
         return shared.births[column.path][0][column.verb]
     if column.verb in ("number", "comparator"):
         if column.path not in shared.measured:
-            shared.measured[column.path] = _Measured(found)
+            shared.measured[column.path] = Measured(found)
         measured = shared.measured[column.path]
         return (measured.numbers if column.verb == "number" else measured.comparators).cast(kind)
     if pa.types.is_timestamp(kind):
@@ -278,55 +276,11 @@ def _note(parsed: Parsed, rule: str, flaws: list[Flaw]) -> pa.Array:
 
 
 def _float(texts: pa.Array, rule: str, flaws: list[Flaw]) -> pa.Array:
-    numbers = _Measured(texts).numbers
+    numbers = Measured(texts).numbers
     lost = pc.and_(pc.is_valid(texts), pc.is_null(numbers))
     if pc.any(lost).as_py():
         flaws.append(Flaw(tuple(np.flatnonzero(truth(lost)).tolist()), Reason.INVALID_TYPE, rule))
     return numbers
-
-
-class _Measured:
-    """Numbers and comparators of texts such as `<0.5`, whose odd ones are told apart once for both.
-
-    Attributes:
-        numbers: float64; null where a text is no number.
-        comparators: Text; null where a number stands alone.
-    """
-
-    def __init__(self, texts: pa.Array) -> None:
-        letters, starts, lengths = span_of(texts)
-        odd = np.zeros(len(texts), bool)
-        if texts.null_count < len(texts):
-            first, last = int(starts[0]), int(starts[-1] + lengths[-1])
-            strange = places_of(~_NUMERIC[letters[first:last]]) + first
-            owner = np.searchsorted(starts, strange, side="right") - 1
-            odd[owner[strange < starts[owner] + lengths[owner]]] = True
-        self._texts, self._is_odd, self._any = texts, arrow_mask(odd), bool(odd.any())
-
-    @cached_property
-    def numbers(self) -> pa.Array:
-        """See above."""
-        try:
-            plain = (pc.if_else(self._is_odd, _NONE, self._texts) if self._any else self._texts).cast(pa.float64())
-        except pa.ArrowInvalid:  # 1-2, or 1.2.3
-            every = arrow_mask(np.ones(len(self._texts), bool))
-            return _taken_apart(self._texts, every, "number").cast(pa.float64())
-        return pc.replace_with_mask(plain, self._is_odd, self._part("number").cast(pa.float64())) if self._any else plain
-
-    @cached_property
-    def comparators(self) -> pa.Array:
-        """See above."""
-        none = pa.nulls(len(self._texts), pa.string())
-        return pc.replace_with_mask(none, self._is_odd, self._part("comparator")) if self._any else none
-
-    def _part(self, name: str) -> pa.Array:
-        return _taken_apart(self._texts, self._is_odd, name)
-
-
-def _taken_apart(texts: pa.Array, chosen: pa.Array, part: str) -> pa.Array:
-    """Part of the chosen texts by pattern: ten times as slow as a cast, and few texts need it."""
-    found = pc.struct_field(pc.extract_regex(texts.filter(chosen), _MEASURED), part)
-    return pc.if_else(pc.equal(found, ""), _NONE, found)
 
 
 def _tell_apart(keys: pa.Array, message: Numbers) -> pa.Array:

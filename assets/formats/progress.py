@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
 
-_RECORD = struct.Struct("<qqq")
+_RECORD = struct.Struct("<qqqq")
 _NAME = "_progress"
 
 
@@ -32,11 +32,13 @@ class Place:
         file: Number of the file.
         doing: Opening the file, reading a block of records, one record by itself, or making columns of blocks read before.
         first: First record of what it was at; 0 while opening.
+        since: First file of which rows were waiting to be made columns of; `file` unless it was at that.
     """
 
     file: int
     doing: Doing
     first: int
+    since: int
 
 
 class Progress:
@@ -58,12 +60,12 @@ class Progress:
         """Reading one record by itself."""
         self._write(file, Doing.RECORD, number)
 
-    def flush(self, file: int, first: int) -> None:
-        """Making columns of the blocks read since this record."""
-        self._write(file, Doing.FLUSH, first)
+    def flush(self, file: int, first: int, since: int) -> None:
+        """Making columns of the blocks read since a record of this file, and of those of the files before it, from `since` on."""
+        self._write(file, Doing.FLUSH, first, since)
 
-    def _write(self, file: int, doing: Doing, first: int) -> None:
-        os.pwrite(self._descriptor, _RECORD.pack(file, doing, first), 0)
+    def _write(self, file: int, doing: Doing, first: int, since: int | None = None) -> None:
+        os.pwrite(self._descriptor, _RECORD.pack(file, doing, first, file if since is None else since), 0)
 
 
 def read_place(spool: Path) -> Place | None:
@@ -71,8 +73,8 @@ def read_place(spool: Path) -> Place | None:
     data = read_mark(spool)
     if len(data) != _RECORD.size:
         return None
-    file, doing, first = _RECORD.unpack(data)
-    return Place(file, Doing(doing), first)
+    file, doing, first, since = _RECORD.unpack(data)
+    return Place(file, Doing(doing), first, since)
 
 
 def read_mark(spool: Path) -> bytes:

@@ -244,8 +244,9 @@ def _learn(recovery: Recovery, spool: Path, run: _Run) -> Recovery:
     if place.doing is Doing.RECORD:
         enough = sum(file == place.file for file, _ in recovery.skip) + 1 >= _MOST_POISON
         return lost if enough else replace(recovery, skip={**recovery.skip, block: cause})
-    if place.doing is Doing.FLUSH and place.file not in recovery.exact:
-        return replace(recovery, exact=recovery.exact | {place.file})
+    at_stake = set(range(place.since, place.file + 1))
+    if place.doing is Doing.FLUSH and at_stake - recovery.exact:
+        return replace(recovery, exact=recovery.exact | at_stake)
     return lost if block in recovery.careful else replace(recovery, careful=recovery.careful | {block})
 
 

@@ -132,6 +132,28 @@ class Spool:
             for stream in self._streams.values():
                 stream.flush()
 
+    def write_gathered(
+        self, entity: str, files: Sequence[int], arrays: Sequence[pa.Array], numbers: Sequence[int], faults: Mapping[int, Fault]
+    ) -> dict[int, list[Rejection]]:
+        """Add rows of several files, as `write_rows` does those of one.
+
+        Args:
+            entity: Table.
+            files: Number of the file of each row.
+            arrays: As for `write_rows`.
+            numbers: As for `write_rows`.
+            faults: As for `write_rows`.
+
+        Returns:
+            Rejections of the faulty rows by file.
+        """
+        batch = self._batch(entity, pa.array(files, pa.int32()), arrays, numbers, faults)
+        self.write_files(entity, batch)
+        found: dict[int, list[Rejection]] = {}
+        for row, fault in sorted(faults.items()):
+            found.setdefault(files[row], []).append(Rejection(numbers[row], fault.reason, fault.rule, fault.detail))
+        return found
+
     def write_rows(
         self, entity: str, file: int, arrays: Sequence[pa.Array], numbers: Sequence[int], faults: Mapping[int, Fault]
     ) -> list[Rejection]:
@@ -147,12 +169,14 @@ class Spool:
         Returns:
             Rejections of the faulty rows, in the order of their numbers.
         """
-        places = [pa.repeat(pa.scalar(file, pa.int32()), len(numbers)), pa.array(numbers, pa.int64())]
-        batch = pa.RecordBatch.from_arrays([*arrays, *places], schema=self._schemas[entity])
-        if faults:
-            batch = batch.filter(pa.array([row not in faults for row in range(len(numbers))]))
-        self.write(entity, file, batch)
+        self.write(entity, file, self._batch(entity, pa.repeat(pa.scalar(file, pa.int32()), len(numbers)), arrays, numbers, faults))
         return [Rejection(numbers[row], f.reason, f.rule, f.detail) for row, f in sorted(faults.items())]
+
+    def _batch(
+        self, entity: str, files: pa.Array, arrays: Sequence[pa.Array], numbers: Sequence[int], faults: Mapping[int, Fault]
+    ) -> pa.RecordBatch:
+        batch = pa.RecordBatch.from_arrays([*arrays, files, pa.array(numbers, pa.int64())], schema=self._schemas[entity])
+        return batch.filter(pa.array([row not in faults for row in range(len(numbers))])) if faults else batch
 
     def reject(self, file: int, rejections: Sequence[Rejection]) -> None:
         """Add refused records of one file."""

@@ -69,6 +69,25 @@ def test_a_record_that_kills_the_parser_is_quarantined_alone(jobs: Any, wire: st
 
 
 @pytest.mark.scenario("16 parser segfault, abort, hang")
+def test_a_record_that_kills_the_making_of_columns_of_several_files_is_quarantined_alone(jobs: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bundles of one patient are made columns of together: none of the other files may pay for the one that kills."""
+    real = sandbox.subprocess.Popen
+    script = (
+        "import os, sys; from assets.formats import child, fhir_columns\n"
+        "decode = fhir_columns._Batch.decode\n"
+        "def deadly(self, key, joined, *more): os.abort() if b'poison' in joined else decode(self, key, joined, *more)\n"
+        "fhir_columns._Batch.decode = deadly\n"
+        "sys.exit(child.main(sys.argv[1]))"
+    )
+    monkeypatch.setattr(sandbox.subprocess, "Popen", lambda command, **options: real([command[0], "-c", script, command[-1]], **options))
+    files = {f"{n}.ndjson": _fhir(ids) for n, ids in enumerate((["a1", "a2"], ["b1", "poison", "b3"], ["c1"]))}
+    result = run_child(jobs.make("fhir", "fhir", files))
+    assert [(r.file, r.row_number, r.reason) for r in result.rejected] == [(1, 2, "parser_crash")]
+    assert [(f.records, f.rejected, f.reason) for f in result.files] == [(2, 0, None), (2, 1, None), (1, 0, None)]
+    assert result.deaths == 3, "with all files pending, with the file alone, in the record"
+
+
+@pytest.mark.scenario("16 parser segfault, abort, hang")
 def test_a_record_on_which_the_parser_hangs_is_quarantined_alone(jobs: Any) -> None:
     result, rejected = _run(jobs, "delimited", "test_hang_on", IDS, stall_seconds=1.5)
     assert rejected == [(0, 3, "parser_timeout")]
@@ -119,7 +138,7 @@ def test_a_full_disk_is_no_fault_of_a_record(jobs: Any, monkeypatch: pytest.Monk
         script = (
             "import errno, sys; from assets.formats import child, spool\n"
             "def no_room(*_, **__): raise OSError(errno.ENOSPC, 'full')\n"
-            "spool.Spool.write = no_room\n"
+            "spool.Spool._write = no_room\n"
             "sys.exit(child.main(sys.argv[1]))"
         )
         return real([command[0], "-c", script, command[-1]], **options)
