@@ -69,7 +69,9 @@ def test_a_record_that_kills_the_parser_is_quarantined_alone(jobs: Any, wire: st
 
 
 @pytest.mark.scenario("16 parser segfault, abort, hang")
-def test_a_record_that_kills_the_making_of_columns_of_several_files_is_quarantined_alone(jobs: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_record_that_kills_the_making_of_columns_of_several_files_is_quarantined_alone(
+    jobs: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Bundles of one patient are made columns of together: none of the other files may pay for the one that kills."""
     real = sandbox.subprocess.Popen
     script = (
