@@ -66,7 +66,7 @@ def simulate(people: int, seed: int, out: Path, hostile: bool) -> None:
 @click.option("--site", help="Site that delivers, for example h01.")
 @click.option(
     "--feed",
-    help="Feed: fhir_r4, synthea_csv, omop, emr_csv, hl7_v2, ccda, claims_nhis, claims_hira, lims, open_mhealth, dicom or consent.",
+    help="Feed: fhir_r4, synthea_csv, omop, emr_csv, hl7_v2, ccda, claims_nhis, claims_hira, lims, biobank_participants, open_mhealth, dicom or consent.",
 )
 @click.option("--period", help="What the delivery covers, for example 2026-01.")
 @click.option("--delivery-id", help="Name of the delivery; default: day and number.")

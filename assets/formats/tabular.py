@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from assets.formats import dates, values
+from assets.formats import answers, dates, values
 from assets.formats.headers import note_header
 from assets.formats.job import Column, EntityPlan, Job, SourceFile
 from assets.formats.reasons import Fault, FileRefused, Reason
@@ -166,8 +166,11 @@ class _Block:
             return self._part(path)[verb]
         if verb in ("number", "comparator"):
             return self._result(path)[verb == "comparator"]
-        if verb in ("keep", "keep_if"):
+        if verb in ("keep", "keep_if", "answer"):
             return self._kept(column)
+        if verb == "missing":
+            fields = {path: self._text(path) for path in path.split("|")}
+            return answers.why_missing(fields, self._texts.rows).cast(spool_type(verb, column.type))
         raise ValueError(f"the verb {verb!r} of column {column.name!r} has no meaning for a table")
 
     def identity(self, path: str) -> pa.Array:
@@ -179,6 +182,8 @@ class _Block:
         array = self._value(column.path)
         if array is None:
             return pa.nulls(self._texts.rows, spool_type(column.verb, column.type))
+        if column.verb == "answer":
+            array = answers.answered(self._as_text(array, column.path))
         if column.verb == "keep_if":
             field, _, wanted = str(column.scope).partition("=")
             array = pc.if_else(pc.equal(self._text(field), wanted), array, pa.scalar(None, array.type))

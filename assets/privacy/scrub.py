@@ -15,6 +15,8 @@ codings P             FHIR codings as (system, code); display and text do not pa
 components P          FHIR Observation components: first coding, number, unit
 number P,             "<0.5" -> 0.5 and "<"; text that is no number does not pass
 comparator P
+answer P              as keep, but a text that says why there is no answer ("#REF!", "Do not know": `assets/formats/answers.py`) passes as null
+missing A|B|...       all such cells of a row, as (field, reason); no value passes
 table                 the name of the delivered table
 person P              reference to a person -> `person_id` from the vault; the identifier does not pass
 person_of ENTITY COL  the person of the record of ENTITY in the same delivery whose record_id stands in this row's column COL
@@ -35,7 +37,9 @@ from pathlib import Path
 _RULES = Path(__file__).parent / "rules"
 
 _SCOPED = frozenset({"record", "aliases", "key", "keep_if", "person_of"})
-_PLAIN = frozenset({"keep", "year", "month", "day", "codings", "components", "number", "comparator", "person", "present"})
+_PLAIN = frozenset(
+    {"keep", "year", "month", "day", "codings", "components", "number", "comparator", "person", "present", "answer", "missing"}
+)
 SURROGATE_VERBS = frozenset({"record", "aliases", "key"})
 """Verbs whose output is a keyed hash of identifiers."""
 

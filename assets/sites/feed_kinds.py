@@ -59,6 +59,7 @@ FEED_KINDS: Mapping[str, FeedKind] = {
         FeedKind("dicom", {"*": "dicom"}, "dicom", "instance"),
         FeedKind("consent", _TABLES, "consent"),
         FeedKind("lims", _TABLES, "lims"),
+        FeedKind("biobank_participants", _TABLES, "biobank_participants"),
         FeedKind("claims_nhis", _TABLES, "claims_nhis"),
         FeedKind("claims_hira", _TABLES, "claims_hira"),
         FeedKind(

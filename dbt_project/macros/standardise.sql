@@ -101,6 +101,28 @@
   {{ list }}[{{ ordinal }}]
 {%- endmacro %}
 
+{#- Number of elements of a list column; null where the list is. -#}
+{% macro list_length(list) -%}
+  {{ return(adapter.dispatch('list_length', 'biodam')(list)) }}
+{%- endmacro %}
+{% macro default__list_length(list) -%}
+  size({{ list }})
+{%- endmacro %}
+{% macro duckdb__list_length(list) -%}
+  len({{ list }})
+{%- endmacro %}
+
+{#- Why a field of a row holds no value, out of its list of (field, reason). -#}
+{% macro missing_reason(list, field) -%}
+  {{ return(adapter.dispatch('missing_reason', 'biodam')(list, field)) }}
+{%- endmacro %}
+{% macro default__missing_reason(list, field) -%}
+  try_element_at(filter({{ list }}, m -> m.system = '{{ field }}'), 1).code
+{%- endmacro %}
+{% macro duckdb__missing_reason(list, field) -%}
+  list_filter({{ list }}, lambda m: m.system = '{{ field }}')[1].code
+{%- endmacro %}
+
 {#- In a select list: one row for each number from `first` to the length of the list. -#}
 {% macro ordinals(list, first=1) -%}
   {{ return(adapter.dispatch('ordinals', 'biodam')(list, first)) }}

@@ -46,6 +46,7 @@ with events as (
         'stg_omop__device_exposures',
         'stg_omop__specimens',
         'int_specimens__shaped',
+        'int_participant_events__shaped',
         'int_claim_events__shaped',
         'int_claim_checkups__shaped'
     ]) }}
