@@ -11,7 +11,7 @@ import json
 import os
 import uuid
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ import pyarrow as pa
 from assets.lake import tables
 from assets.lake.commits import newest_version, unrecorded_commits
 from assets.lake.extensions import open_duckdb
+from assets.lake.poison import reported_poison
 from assets.landing.workspace import Workspace
 from assets.ledger.commits import CommitEntry, PendingChange
 from assets.ledger.schema import DeliveryState
@@ -54,6 +55,7 @@ class BuildPlan:
             versions of their records.
         raw_versions: Table key -> version that the build reads.
         model_versions: Key of a dbt model's table -> newest version the ledger recorded; a table behind it is torn.
+        held: Ids of people who are left out, because a model fails on their records.
     """
 
     run_id: str
@@ -64,10 +66,17 @@ class BuildPlan:
     source_buckets: list[int] | None
     raw_versions: Mapping[str, int]
     model_versions: Mapping[str, int]
+    held: list[int] = field(default_factory=list)
 
 
-def next_build(workspace: Workspace, *, as_of: date, full: bool = False) -> BuildPlan | None:
+def next_build(workspace: Workspace, *, as_of: date, full: bool = False, again: bool = False) -> BuildPlan | None:
     """Decide what the next build rebuilds and write `control/plan.json`.
+
+    Args:
+        workspace: The lake.
+        as_of: Day on which consent is judged.
+        full: Rebuild everything, and try everybody who is set aside again.
+        again: The same build once more, without the people whom the first attempt set aside.
 
     Returns:
         The plan, or None where nothing changed since the last finished build: then dbt need not start.
@@ -92,11 +101,36 @@ def next_build(workspace: Workspace, *, as_of: date, full: bool = False) -> Buil
         source_buckets=None if buckets is None else sorted(commits.read_with({*buckets, *_alias_buckets(workspace, buckets)})),
         raw_versions=versions,
         model_versions={k: v for k, v in recorded.items() if k not in versions},
+        held=_held(workspace, version, everybody_back=full and not again),
     )
     break_quiet(workspace.root)
     _write_json(workspace.root / "control" / "plan.json", asdict(plan))
     commits.start_build(plan.run_id, as_of=plan.as_of, full=plan.full, buckets=plan.buckets, version=version)
     return plan
+
+
+def _held(workspace: Workspace, version: str, *, everybody_back: bool) -> list[int]:
+    """Ids of people to leave out: nothing has changed for them since a model failed on their records."""
+    bad = [] if everybody_back else workspace.set_aside.still_bad(code_version=version)
+    return sorted(i for held in bad for i in held.ids)
+
+
+def set_poison_aside(workspace: Workspace, plan: BuildPlan) -> list[str]:
+    """Take note of the people on whose records a failed build stopped, so that the next leaves them out.
+
+    Returns:
+        One sentence a model; empty where the build failed for another reason.
+    """
+    said = []
+    for model, message, people in reported_poison(workspace.lake, plan.run_id):
+        rows = [{"person_id": p.person_id, "bucket": p.bucket, "ids": list(p.ids), "places": list(p.places)} for p in people]
+        workspace.set_aside.add(rows, model=model, message=message, code_version=_build_version())
+        places = "; ".join(place for p in people for place in p.places[:6])
+        said.append(
+            f"{len(people)} person(s) of bucket(s) {', '.join(str(b) for b in sorted({p.bucket for p in people}))} set aside: model {model} fails on"
+            f" their records ({message}). Look at {places}. Remedy: have the record corrected, or mend the model; both try again by themselves"
+        )
+    return said
 
 
 def _settle_killed_build(workspace: Workspace, run_id: str) -> None:
@@ -123,6 +157,8 @@ def finish_build(workspace: Workspace, plan: BuildPlan, *, covered: PendingChang
     """
     entries = model_commits(workspace.root, plan.run_id)
     record_model_commits(workspace, entries)
+    left_out = set(plan.held)
+    workspace.set_aside.keep_only([h.person_id for h in workspace.set_aside.all() if left_out.issuperset(h.ids)])
     changes = covered or workspace.commits.pending()
     workspace.commits.finish_build(plan.run_id, changes, next_consent_change=_next_consent_change(workspace, plan.as_of))
     return entries
@@ -260,6 +296,6 @@ def _write_json(path: Path, value: Mapping[str, Any]) -> None:
 
 
 __all__ = [
-    "BuildPlan", "code_version", "fail_build", "finish_build", "is_quiet", "model_commits", "next_build", "record_model_commits", "settle",
+    "BuildPlan", "code_version", "fail_build", "finish_build", "is_quiet", "model_commits", "next_build", "record_model_commits", "set_poison_aside", "settle",
     "sync_reference", "write_reference",
 ]  # fmt: skip

@@ -22,7 +22,7 @@ from assets.dbt_manifest import PROJECT, Node, forget_other_checkout, in_build_o
 from assets.lake.commits import read_snapshot
 from assets.lake.dbt_views import REFERENCE
 from assets.landing.workspace import Workspace
-from assets.planning import BuildPlan, fail_build, finish_build, next_build
+from assets.planning import BuildPlan, fail_build, finish_build, next_build, set_poison_aside
 from assets.quiet import code_version
 from assets.resources import DagsterDbtTranslator, DagsterDbtTranslatorSettings, FastDbt, LakeResource
 from assets.samples import sample_of
@@ -31,6 +31,8 @@ from assets.upkeep.guard import require_whole
 POOL = "dbt"
 OWNER = "team:data-platform"
 _STANDARDISE = frozenset({"staging", "standard", "vocabulary", "omop"})
+_ATTEMPTS = 4
+"""Builds of one run: after each that fails on records of single people, once more without them."""
 _FAILED = frozenset({"error", "fail", "runtime error"})
 
 
@@ -112,18 +114,47 @@ def warehouse_assets(manifest: Mapping[str, Any]) -> dg.AssetsDefinition:
                 yield from _unchanged(context, nodes)
                 yield from _unasked(context, set())
                 return
-            build = _Build(context, workspace, manifest, plan)
-            try:
-                require_whole(workspace, plan.raw_versions if plan.full else {**plan.raw_versions, **plan.model_versions})
-                yield from build.run(dbt)
-            except BaseException:
+            once = _Once()
+            for attempt in range(_ATTEMPTS):
+                build = _Build(context, workspace, manifest, plan)
+                try:
+                    require_whole(workspace, plan.raw_versions if plan.full else {**plan.raw_versions, **plan.model_versions})
+                    yield from once.only(build.run(dbt))
+                except BaseException:
+                    fail_build(workspace, plan)
+                    raise
+                if not build.failed or attempt + 1 == _ATTEMPTS or not (said := set_poison_aside(workspace, plan)):
+                    break
                 fail_build(workspace, plan)
-                raise
+                for sentence in said:
+                    context.log.warning(sentence)
+                    raise_alert(workspace.root, "person_set_aside", plan.run_id, sentence, run_id=context.run_id)
+                plan = next_build(workspace, as_of=lake.day, full=config.full, again=True) or plan
             _close(context, workspace, plan, build)
-        yield from _unchanged(context, [n for n in nodes if n["unique_id"] not in build.told])
-        yield from _unasked(context, build.answered)
+        yield from once.only(_unchanged(context, [n for n in nodes if n["unique_id"] not in build.told]))
+        yield from once.only(_unasked(context, once.answered))
 
     return warehouse
+
+
+class _Once:
+    """Lets each output of the step pass once: a build that is run again tells of its models again."""
+
+    def __init__(self) -> None:
+        self._told: set[object] = set()
+        self.answered: set[dg.AssetCheckKey] = set()
+
+    def only(self, events: Iterable[Any]) -> Iterator[Any]:
+        """Events but outputs and check results that were told before."""
+        for event in events:
+            name = event.output_name if isinstance(event, dg.Output) else None
+            if isinstance(event, dg.AssetCheckResult) and event.asset_key is not None and event.check_name is not None:
+                key = dg.AssetCheckKey(event.asset_key, event.check_name)
+                self.answered.add(key)
+                name = str(key)
+            if name is None or name not in self._told:
+                self._told.add(name)
+                yield event
 
 
 def _unchanged(context: dg.AssetExecutionContext, nodes: Iterable[Node]) -> Iterator[Any]:
@@ -216,6 +247,8 @@ class _Build:
             last = json.loads(self._built.read_text(encoding="utf-8"))
         except (OSError, ValueError):
             return []
+        if set(last.get("held", ())) != set(self._plan.held):
+            return []  # who is set aside, or back, has to leave or reach every table
         changed = {key for key, version in self._data_versions().items() if last["raw_versions"].get(key) != version}
         day_changed = last["as_of"] != self._plan.as_of
         return untouched_nodes(self._manifest, changed, day_changed=day_changed) if changed or day_changed else []
@@ -223,7 +256,9 @@ class _Build:
     def remember(self) -> None:
         """Note which raw tables this build read; the next one leaves out what they leave unchanged."""
         temporary = self._built.with_suffix(".tmp")
-        temporary.write_text(json.dumps({"as_of": self._plan.as_of, "raw_versions": self._data_versions()}), encoding="utf-8")
+        temporary.write_text(
+            json.dumps({"as_of": self._plan.as_of, "raw_versions": self._data_versions(), "held": self._plan.held}), encoding="utf-8"
+        )
         temporary.replace(self._built)
 
     def _data_versions(self) -> dict[str, int]:

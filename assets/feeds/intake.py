@@ -168,17 +168,24 @@ def _land_one(workspace: Workspace, key: DeliveryKey) -> Landed:
     from assets.landing.land import land  # pulls in Arrow and delta-rs, which a run of duplicates and refusals does not need
 
     before = _cpu_s()
-    done = land(workspace, key)
+    land(workspace, key)
+    result = read_landed(workspace, key)
+    result.cpu_s = round(_cpu_s() - before, 2)
+    return result
+
+
+def read_landed(workspace: Workspace, key: DeliveryKey) -> Landed:
+    """What landing a delivery did, as the ledger has it."""
     row = workspace.deliveries.get(key) or {}
+    counts = workspace.deliveries.entity_counts(key)
     result = Landed(
-        key, done.state, bytes=int(row.get("bytes", 0)), delivered=done.delivered, landed=done.landed, duplicate=done.duplicate,
-        rows=dict(done.rows), reason=done.reason, detail=done.detail, cpu_s=round(_cpu_s() - before, 2),
+        key, DeliveryState(row["state"]), bytes=row["bytes"], delivered=row["delivered"], landed=row["landed"], duplicate=row["duplicate"],
+        rows={c["entity"]: c["landed"] for c in counts}, reason=row["reason"], detail=row["detail"],
+        versions={c["entity"]: c["table_version"] for c in counts if c["table_version"] is not None},
     )  # fmt: skip
-    if done.quarantined:
+    if row["quarantined"]:
         for entry in workspace.deliveries.quarantined(site=key.site, feed=key.feed, delivery_id=key.delivery_id):
             result.quarantined[entry["reason"]] += entry["records"]
-    counts = workspace.deliveries.entity_counts(key)
-    result.versions = {c["entity"]: c["table_version"] for c in counts if c["table_version"] is not None}
     return result
 
 

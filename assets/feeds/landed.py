@@ -12,7 +12,7 @@ import dagster as dg
 
 from assets.asset_events import blocking_result, must_report_all, output_name, selected_partitions, still_current
 from assets.contracts.table import Entity, load_contract
-from assets.feeds.intake import Landed, land_waiting
+from assets.feeds.intake import Landed, land_waiting, read_landed
 from assets.feeds.raw_checks import CONSERVED, CONTRACT, check_conserved, check_contract
 from assets.lake.commits import Snapshot, read_snapshot
 from assets.ledger.schema import DeliveryState
@@ -76,14 +76,21 @@ def landed(feed: str, *, sites: Mapping[str, Site], entities: Iterable[str] | No
         chosen_sites = None if everything else wanted
         say = partial(context.log.info)
         with lake.hold(f"landing {feed}"):
+            earlier = [
+                read_landed(workspace, key)
+                for key in workspace.deliveries.untold()
+                if key.feed == feed and (chosen_sites is None or key.site in chosen_sites)
+            ]
             done, failures = land_waiting(workspace, feed, sites=chosen_sites, run_id=context.run_id, say=say)
         for alert in failures:
             context.log.error(f"{alert.subject}: {alert.message}")
-        report = _Report(context, workspace, feed, done)
+        report = _Report(context, workspace, feed, [*earlier, *done])
         yield from report.events()
+        if anchor in context.selected_asset_keys:
+            workspace.deliveries.mark_told(d.key for d in [*earlier, *done] if d.state == DeliveryState.LANDED)
         for name, check in ((CONSERVED, check_conserved), (CONTRACT, check_contract)):
             if dg.AssetCheckKey(anchor, name) in context.selected_asset_check_keys:
-                yield from blocking_result(context, check(workspace, feed, done).result(anchor))
+                yield from blocking_result(context, check(workspace, feed, [*earlier, *done]).result(anchor))
 
     return _land
 

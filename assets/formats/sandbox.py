@@ -214,10 +214,12 @@ def _ended(pid: int) -> bool:
 
 def _cause(code: int, spool: Path, *, late: bool) -> tuple[Reason | None, str]:
     """(what it died of, the same for logs)."""
+    if (
+        spool / "_summary.json"
+    ).exists():  # written last: it had finished, and a library that aborts or hangs while it is unloaded harms nothing
+        return None, ""
     if late or code == -signal.SIGXCPU:
         return Reason.PARSER_TIMEOUT, "no progress in time"
-    if code == 0 and (spool / "_summary.json").exists():
-        return None, ""
     if code == OUT_OF_MEMORY or code == -signal.SIGKILL:  # nobody but the kernel's memory killer kills it from outside
         return Reason.PARSER_MEMORY, "out of memory"
     if code == DEFECT:

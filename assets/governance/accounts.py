@@ -16,6 +16,7 @@ from assets.landing.door import closed_folders
 from assets.landing.workspace import Workspace
 from assets.ledger.headers import HeaderChange
 from assets.ledger.schema import DeliveryState
+from assets.ledger.set_aside import Held
 
 _OPEN = (DeliveryState.WAITING, DeliveryState.ACCEPTED)
 _SEOUL = ZoneInfo("Asia/Seoul")
@@ -64,11 +65,17 @@ class RefusedDelivery:
 
 @dataclass(frozen=True)
 class Accounts:
-    """Accounts of the whole lake. `drift`: deliveries that came with other columns than the one before."""
+    """Accounts of the whole lake.
+
+    Attributes:
+        drift: Deliveries that came with other columns than the one before.
+        set_aside: People whom builds leave out, because a model fails on their records.
+    """
 
     feeds: list[FeedAccount]
     refused: list[RefusedDelivery]
     drift: list[HeaderChange] = field(default_factory=list)
+    set_aside: list[Held] = field(default_factory=list)
 
     @property
     def conserved(self) -> bool:
@@ -109,7 +116,7 @@ def add_up(workspace: Workspace, *, day: date, site: str | None = None) -> Accou
         account.conserved = account.conserved and listed[key] == claimed[key]
         account.late = _is_late(account, _expected_days(workspace.sites, account.site), day)
     chosen = [a for k, a in sorted(accounts.items()) if site is None or k[0] == site]
-    return Accounts(chosen, refused, workspace.headers.changes(site=site))
+    return Accounts(chosen, refused, workspace.headers.changes(site=site), workspace.set_aside.all())
 
 
 def _count(account: FeedAccount, row: Mapping[str, Any]) -> None:

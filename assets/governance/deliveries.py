@@ -24,6 +24,7 @@ from assets.upkeep.vacuum import sweep_after_kill
 DELIVERIES = dg.AssetKey(["govern", "deliveries"])
 ALL_LANDED = "all_landed"
 CONSERVED = "conserved"
+NOBODY_ASIDE = "nobody_set_aside"
 
 
 def deliveries_asset(sites: Mapping[str, Site], deps: list[dg.AssetKey]) -> dg.AssetsDefinition:
@@ -40,6 +41,9 @@ def deliveries_asset(sites: Mapping[str, Site], deps: list[dg.AssetKey]) -> dg.A
     strict = [
         dg.AssetCheckSpec(ALL_LANDED, asset=DELIVERIES, description="No delivery of this run was left behind by an error."),
         dg.AssetCheckSpec(CONSERVED, asset=DELIVERIES, description="Every record ever delivered is landed, quarantined or a duplicate."),
+        dg.AssetCheckSpec(
+            NOBODY_ASIDE, asset=DELIVERIES, description="No person is left out of the tables because a model fails on their records."
+        ),
     ]
 
     @dg.multi_asset(
@@ -71,6 +75,8 @@ def deliveries_asset(sites: Mapping[str, Site], deps: list[dg.AssetKey]) -> dg.A
         yield _result(
             ALL_LANDED, not left, {"failed": dg.MetadataValue.md("\n".join(f"- {a.subject}: {a.message}" for a in left) or "none")}
         )
+        aside = [f"{h.model}, bucket {h.bucket}: {h.message}" for h in accounts.set_aside]
+        yield _result(NOBODY_ASIDE, not aside, {"people": len(aside), "why": "; ".join(sorted(set(aside))) or "nobody is"})
         yield _result(CONSERVED, not wrong, {"not conserved": ", ".join(wrong) or "none"})
         for site in sorted(sites):
             yield _fresh(site, [f for f in accounts.feeds if f.site == site])

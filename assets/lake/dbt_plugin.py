@@ -19,11 +19,15 @@ from dbt.adapters.duckdb.plugins import BasePlugin
 from dbt.adapters.duckdb.utils import TargetConfig
 from dbt_common.exceptions import DbtRuntimeError
 
-from assets.lake.dbt_store import ModelJob, store_model
+from assets.lake.dbt_store import ModelJob, run_model, store_model
 from assets.lake.dbt_views import register_lake, show_model
 from assets.lake.extensions import load_delta
+from assets.lake.files import RowsRefused
 from assets.lake.paths import Lake
 from assets.lake.plan import load_plan
+from assets.lake.poison import find_poison, report_poison
+
+_ENGINE = re.compile(r"(?!Out of Memory|IO |INTERNAL|FATAL)[\w ]+ Error: ")
 
 
 class Plugin(BasePlugin):
@@ -63,9 +67,28 @@ class Plugin(BasePlugin):
                 self._versions[job.key] = stored.version
                 show_model(cursor, self._lake, stored)
         except (duckdb.Error, pa.ArrowException, OSError, ValueError, RuntimeError) as error:
-            raise DbtRuntimeError(without_values(str(error))) from error
+            raise DbtRuntimeError(self._explained(job, error)) from error
         finally:
             cursor.close()
+
+    def _explained(self, job: ModelJob, error: Exception) -> str:
+        """What went wrong without any value; where it is the records of a few people, who they are is left for the run to read."""
+        message = without_values(str(error))
+        if not may_be_data(error):
+            return message
+        with self._lock:
+            cursor = self._connection.cursor()
+            try:
+                cursor.execute("SET TimeZone = 'UTC'")
+                people = find_poison(cursor, lambda c: run_model(c, job))
+            except duckdb.Error:  # the search is a service: it must not hide what it was started for
+                return message
+            finally:
+                cursor.close()
+        if not people:
+            return message
+        report_poison(self._lake, self._plan.run_id, job.model, message.splitlines()[0], people)
+        return f"{message}. Records of {len(people)} person(s) cause it"
 
     def _job(self, target: TargetConfig) -> ModelJob:
         config = target.config
@@ -88,6 +111,18 @@ class Plugin(BasePlugin):
         )
 
 
+def may_be_data(error: Exception) -> bool:
+    """Could a value of a record be the reason? Not where disk, memory, the table itself or a type of the model is."""
+    if isinstance(error, duckdb.OutOfMemoryException | duckdb.IOException | duckdb.FatalException | duckdb.InternalException | MemoryError):
+        return False
+    if isinstance(error, duckdb.Error | pa.ArrowException | RowsRefused):
+        return True
+    # a stream hands the engine's error on in words only
+    return bool(_ENGINE.match(str(error))) and getattr(error, "errno", None) is None
+
+
 def without_values(message: str) -> str:
     """An engine's message without the values it quotes: a failed cast names the value, which belongs to a person."""
-    return re.sub(r"'(?:[^']|'')*'", "'...'", message)
+    text = re.sub(r"'(?:[^']|'')*'", "'...'", message)
+    text = re.sub(r'((?:out of range|format)[^"\n]*)"[^"]*"', r'\1"..."', text)
+    return re.sub(r"(?<![\w.])-?\d{3,}(?:\.\d+)?\b", "...", text)

@@ -18,6 +18,7 @@ import pyarrow as pa
 
 from assets.lake.commits import CommitReceipt, read_commit, read_snapshot
 from assets.lake.durable import append_line
+from assets.lake.files import check_rows
 from assets.lake.paths import Lake
 from assets.lake.plan import Plan
 from assets.lake.sql import sql_name
@@ -159,6 +160,18 @@ def store_model(cursor: duckdb.DuckDBPyConnection, lake: Lake, plan: Plan, job: 
     return _account(lake, plan, job, [receipt], time.process_time() - started, strategy)[0]
 
 
+def run_model(cursor: duckdb.DuckDBPyConnection, job: ModelJob) -> None:
+    """Run a model's query and check its rows as for a table, and keep nothing.
+
+    Raises:
+        duckdb.Error, RowsRefused, TypeRefused: What `store_model` would stumble over.
+    """
+    reader = _stream(cursor, job)
+    schema = pa.schema([f.with_nullable(f.name not in job.required) for f in reader.schema])
+    for batch in reader:
+        check_rows(job.key, batch, schema)
+
+
 def delta_type(kind: Any) -> str:
     """DuckDB type to cast to before writing.
 
@@ -230,6 +243,7 @@ def _fingerprint(plan: Plan, job: ModelJob) -> str:
         job.upstream,
         plan.as_of.isoformat(),
         dict(plan.raw_versions),
+        plan.held,
     ]
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:32]
 

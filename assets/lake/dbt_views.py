@@ -17,6 +17,7 @@ from assets.lake.commits import newest_version
 from assets.lake.dbt_store import Stored
 from assets.lake.paths import Lake
 from assets.lake.plan import Plan, bucket_predicate
+from assets.lake.poison import leave_out
 from assets.lake.sql import duckdb_type, sql_literal, sql_name
 
 REFERENCE: dict[str, pa.Schema] = {
@@ -53,7 +54,9 @@ def register_lake(connection: duckdb.DuckDBPyConnection, lake: Lake, plan: Plan)
     loaded = {log.parent.name: pa.schema([]) for log in sorted((lake.tables / "reference").glob("athena_*/_delta_log"))}
     for name, schema in {**REFERENCE, **loaded}.items():
         _register_table(connection, lake, plan, f"reference/{name}", "reference", name, schema)
-    return _register_models(connection, lake)
+    models = _register_models(connection, lake)
+    leave_out(connection, plan.held)
+    return models
 
 
 def show_model(connection: duckdb.DuckDBPyConnection, lake: Lake, stored: Stored) -> None:

@@ -31,6 +31,7 @@ class Plan:
         source_buckets: Buckets to read in raw tables; contains `buckets`.
         raw_versions: Table key -> version to read; tables it does not name are read at their newest.
         model_versions: Table key -> newest version the ledger recorded; a model's table behind it is torn. None: the plan does not say.
+        held: Ids of people who are left out, because a model fails on their records.
     """
 
     run_id: str
@@ -41,6 +42,7 @@ class Plan:
     source_buckets: tuple[int, ...] | None
     raw_versions: Mapping[str, int] = field(default_factory=dict)
     model_versions: Mapping[str, int] | None = None
+    held: tuple[int, ...] = ()
 
 
 def load_plan(path: Path) -> Plan:
@@ -67,6 +69,7 @@ def load_plan(path: Path) -> Plan:
             source_buckets=None if buckets is None else _sorted([*buckets, *(raw.get("source_buckets") or ())]),
             raw_versions=_versions(raw.get("raw_versions")),
             model_versions=_versions(raw["model_versions"]) if "model_versions" in raw else None,
+            held=_sorted(raw.get("held") or ()),
         )
     except KeyError as error:
         raise PlanError(f"{path.name}: {error.args[0]} is missing") from error

@@ -18,6 +18,7 @@ from assets.ledger.commits import Commits
 from assets.ledger.deliveries import Deliveries
 from assets.ledger.headers import Headers
 from assets.ledger.schema import open_ledger
+from assets.ledger.set_aside import SetAside
 from assets.ledger.upkeep import UpkeepBooks
 from assets.privacy.vault import Vault, open_vault
 from assets.sites.site import Site, load_sites
@@ -63,6 +64,11 @@ class Workspace:
     def headers(self) -> Headers:
         """Columns that deliveries came with, and how they changed."""
         return Headers(self._engine)
+
+    @cached_property
+    def set_aside(self) -> SetAside:
+        """People whom builds leave out."""
+        return SetAside(self._engine)
 
     @cached_property
     def upkeep(self) -> UpkeepBooks:

@@ -13,7 +13,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from assets.ledger.schema import DELIVERY, DELIVERY_FILE, ENTITY_COUNT, QUARANTINE, REPLAY, SOURCE_HEADER, TRANSITIONS, DeliveryState
+from assets.ledger.schema import DELIVERY, DELIVERY_FILE, ENTITY_COUNT, QUARANTINE, REPLAY, SOURCE_HEADER, TOLD, TRANSITIONS, DeliveryState
 
 
 class IllegalTransition(RuntimeError):
@@ -219,6 +219,22 @@ class Deliveries:
         with self._engine.connect() as connection:
             rows = connection.execute(query).mappings().all()
         return [DeliveryKey(r["site"], r["feed"], r["delivery_id"]) for r in rows]
+
+    def untold(self, *, site: str | None = None) -> list[DeliveryKey]:
+        """Landed deliveries of which Dagster has not been told, in the order of site, feed and sequence."""
+        same = sa.and_(*(DELIVERY.c[n] == TOLD.c[n] for n in ("site", "feed", "delivery_id")))
+        query = sa.select(DELIVERY).where(DELIVERY.c.state == DeliveryState.LANDED, ~sa.exists().where(same))
+        query = query.where(DELIVERY.c.site == site) if site else query
+        with self._engine.connect() as connection:
+            rows = connection.execute(query.order_by(DELIVERY.c.site, DELIVERY.c.feed, DELIVERY.c.sequence)).mappings().all()
+        return [DeliveryKey(r["site"], r["feed"], r["delivery_id"]) for r in rows]
+
+    def mark_told(self, keys: Iterable[DeliveryKey]) -> None:
+        """Dagster knows of these deliveries. Marking one again does nothing."""
+        with self._engine.begin() as connection:
+            for key in keys:
+                connection.execute(TOLD.delete().where(_is(TOLD, key)))
+                connection.execute(TOLD.insert().values(site=key.site, feed=key.feed, delivery_id=key.delivery_id))
 
     def all_rows(self, site: str | None = None, feed: str | None = None) -> list[dict[str, Any]]:
         """All delivery rows, in the order of site, feed, sequence and id."""

@@ -1,17 +1,25 @@
 """Tables of the control database.
 
 Belongs here: SQLAlchemy Core table definitions and how a database is opened. Does not belong here: queries, the identity vault
-(its own database in `assets/privacy/vault.py`), anything about a person beyond a bucket number.
+(its own database in `assets/privacy/vault.py`), anything about a person beyond a bucket number and, for people set aside, their person id.
 """
 
 from __future__ import annotations
 
 import enum
+from collections.abc import Callable
 from pathlib import Path
 
 import sqlalchemy as sa
 
 METADATA = sa.MetaData()
+
+VERSION = 2
+"""Of the control database. Raise it, with a step in `_STEPS`, where a table changes or old rows need a value; a new empty table alone needs none."""
+
+
+class LedgerTooNew(RuntimeError):
+    """The control database was written by a later release, and this one may misread it."""
 
 
 class DeliveryState(enum.StrEnum):
@@ -164,6 +172,32 @@ SOURCE_HEADER = sa.Table(
 )
 """Grain: one table of one landed delivery, with the names of the columns it came with, sorted."""
 
+LEDGER_VERSION = sa.Table("ledger_version", METADATA, sa.Column("version", sa.Integer, primary_key=True, autoincrement=False))
+"""Grain: one row, the version of this database. Before version 2 there was no such table."""
+
+TOLD = sa.Table(
+    "told",
+    METADATA,
+    *(sa.Column(c, sa.String, primary_key=True) for c in _KEY),
+)
+"""Grain: one landed delivery of which Dagster has been told. A run killed between the two leaves it to the next."""
+
+SET_ASIDE = sa.Table(
+    "set_aside",
+    METADATA,
+    sa.Column("person_id", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("bucket", sa.Integer, nullable=False),
+    sa.Column("ids", sa.JSON, nullable=False),
+    sa.Column("model", sa.String, nullable=False),
+    sa.Column("message", sa.String, nullable=False),
+    sa.Column("places", sa.JSON, nullable=False),
+    sa.Column("code_version", sa.String, nullable=False),
+    sa.Column("change_id", sa.Integer, nullable=False),
+    sa.Column("at", sa.String, nullable=False),
+)
+"""Grain: one person whom builds leave out, because a model fails on their records. Tried again with new code, or once a change with an id above
+`change_id` touches their bucket. `ids`: person ids merged into this one. `places`: raw table, site, delivery and number of records."""
+
 REPLAY = sa.Table(
     "replay",
     METADATA,
@@ -217,6 +251,9 @@ def open_ledger(url_or_path: str | Path) -> sa.Engine:
 
     Returns:
         An engine. SQLite runs in WAL mode with full synchronisation, so a committed row survives power loss.
+
+    Raises:
+        LedgerTooNew: A later release wrote it; nothing was changed.
     """
     text = str(url_or_path)
     if "://" not in text:
@@ -225,8 +262,46 @@ def open_ledger(url_or_path: str | Path) -> sa.Engine:
     engine = sa.create_engine(text)
     if engine.dialect.name == "sqlite":
         sa.event.listen(engine, "connect", _sqlite_pragmas)
-    METADATA.create_all(engine)
+    _bring_up_to_date(engine)
     return engine
+
+
+def ledger_version(connection: sa.Connection) -> int | None:
+    """Version of a control database, or None where there is none yet."""
+    tables = sa.inspect(connection).get_table_names()
+    if LEDGER_VERSION.name in tables:
+        return connection.execute(sa.select(sa.func.max(LEDGER_VERSION.c.version))).scalar()
+    return 1 if DELIVERY.name in tables else None
+
+
+def _bring_up_to_date(engine: sa.Engine) -> None:
+    """Create what is missing and take the steps from the version found to ours. Two processes may do so at once."""
+    with engine.begin() as connection:
+        found = ledger_version(connection)
+        if found is not None and found > VERSION:
+            raise LedgerTooNew(
+                f"the control database is of version {found}, this Biodam knows up to version {VERSION}: a later release wrote it. Remedy: install"
+                " that release again, or restore the backup from before the upgrade (docs/OPERATIONS.md, Upgrade and rollback)"
+            )
+        METADATA.create_all(connection)
+        if found == VERSION:
+            return
+        for version in range(found or VERSION, VERSION):
+            _STEPS[version](connection)
+        connection.execute(LEDGER_VERSION.delete().where(LEDGER_VERSION.c.version != VERSION))
+        if connection.execute(sa.select(LEDGER_VERSION.c.version)).first() is None:
+            connection.execute(LEDGER_VERSION.insert().values(version=VERSION))
+
+
+def _everything_was_told(connection: sa.Connection) -> None:
+    """Version 1 did not note of which deliveries Dagster knew: it was told of all but perhaps the last."""
+    key = [DELIVERY.c[n] for n in _KEY]
+    untold = ~sa.exists().where(*(TOLD.c[n] == DELIVERY.c[n] for n in _KEY))
+    connection.execute(TOLD.insert().from_select(list(_KEY), sa.select(*key).where(DELIVERY.c.state == DeliveryState.LANDED, untold)))
+
+
+_STEPS: dict[int, Callable[[sa.Connection], None]] = {1: _everything_was_told}
+"""Version -> the step to the next."""
 
 
 def _sqlite_pragmas(connection: object, _record: object) -> None:

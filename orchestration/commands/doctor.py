@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from assets.dbt_manifest import dbt_executable, is_current
+from assets.ledger.schema import VERSION
 from assets.run_lock import holder
 from orchestration.settings import Settings
 
@@ -105,6 +106,15 @@ def _control(settings: Settings) -> Iterator[Finding]:
         return
     with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as connection:
         said = connection.execute("pragma quick_check").fetchone()[0]
+        tables = {name for (name,) in connection.execute("select name from sqlite_master")}
+        version = connection.execute("select max(version) from ledger_version").fetchone()[0] if "ledger_version" in tables else 1
+    if version != VERSION:
+        later = "written by a later release. Remedy: install that release, or restore the backup from before the upgrade"
+        yield Finding(
+            "control database",
+            version < VERSION,
+            f"version {version}, ours is {VERSION}: {later if version > VERSION else 'the next run takes it there'}",
+        )
     yield Finding("control database", said == "ok", said if said == "ok" else f"{said}. Remedy: restore control/control.db from a backup")
 
 

@@ -36,6 +36,7 @@ class Summary:
         deliveries: Delivery states -> how many deliveries of this run ended there.
         buckets: Person buckets rebuilt; None: all, or nothing was built.
         problems: What went wrong, one sentence each.
+        set_aside: People whom the tables leave out, because a model fails on their records.
     """
 
     started: float = field(default_factory=time.monotonic)
@@ -52,6 +53,7 @@ class Summary:
     catalogue: str | None = None
     run_id: str | None = None
     problems: list[str] = field(default_factory=list)
+    set_aside: int = 0
 
     @property
     def seconds(self) -> float:
@@ -148,13 +150,13 @@ class _Before:
 
 
 def _admit(workspace: Workspace, site: str | None, summary: Summary, say: Say) -> set[str]:
-    """Take deliveries through the door; feeds that have something to land."""
+    """Take deliveries through the door; feeds that have something to land, or landed something of which Dagster was not told."""
     from assets.feeds.intake import take_in
     from assets.ledger.schema import DeliveryState
 
     taken = take_in(workspace, sites=None if site is None else {site}, say=say)
     summary.problems += [f"{a.subject}: {a.message}" for a in taken.failures]
-    return {k.feed for k in workspace.deliveries.in_state(DeliveryState.ACCEPTED, site=site)}
+    return {k.feed for k in (*workspace.deliveries.in_state(DeliveryState.ACCEPTED, site=site), *workspace.deliveries.untold(site=site))}
 
 
 def _build_is_due(settings: Settings, workspace: Workspace, *, sites_unchanged: bool) -> bool:
@@ -287,6 +289,7 @@ def _add_deliveries(workspace: Workspace, before: _Before, summary: Summary) -> 
 def _add_build(workspace: Workspace, before: _Before, summary: Summary) -> None:
     catalogue = workspace.lake.catalogue
     summary.catalogue = str(catalogue) if catalogue.exists() else None
+    summary.set_aside = len(workspace.set_aside.all())
     last = workspace.commits.last_build()
     if last is None or last["run_id"] == before.build:
         return

@@ -25,6 +25,7 @@ def as_dict(summary: Summary) -> dict[str, Any]:
         "dagster_run": summary.run_id,
         "seconds": round(summary.seconds, 2),
         "problems": summary.problems,
+        "set_aside": summary.set_aside,
     }
 
 
@@ -41,6 +42,8 @@ def as_text(summary: Summary) -> str:
     lines += [(f"quarantined: {reason}", f"{n:,}") for reason, n in sorted(summary.quarantined.items())]
     lines += [(f"refused {delivery}", f"{reason}: {detail}") for delivery, reason, detail in summary.refused]
     lines.append(("models rebuilt", f"{summary.models} ({_extent(summary)})" if summary.built else "none: nothing changed"))
+    if summary.set_aside:
+        lines.append(("people set aside", f"{summary.set_aside}: a model fails on their records (`biodam status` says which)"))
     if summary.catalogue:
         lines.append(("catalogue", summary.catalogue))
     lines.append(("seconds", f"{summary.seconds:.1f}"))

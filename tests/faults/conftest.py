@@ -75,3 +75,56 @@ def hospital_sites(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def hospital(hospital_sites: Path, tmp_path: Path) -> Biodam:
     """An empty lake for the hospital."""
     return Biodam(tmp_path / "lake", {"BIODAM_SITES": str(hospital_sites), "BIODAM_AS_OF": "2024-01-01"})
+
+
+def copy_lake(source: Path, target: Path) -> None:
+    """A copy with the same times; a clone where the file system can."""
+    shutil.rmtree(target, ignore_errors=True)
+    subprocess.run(["cp", "-a", "--reflink=auto", str(source), str(target)], check=True)
+
+
+class Built:
+    """A lake with the first delivery built, and what it holds after the second, where nothing goes wrong. Made once a process.
+
+    Every test gets it anew in the same place: a catalogue names its files by their full path. Its vault is kept, so that people and records have
+    the same ids in all of them, and the tables of two tests can be compared by the hash of their rows.
+    """
+
+    def __init__(self, folder: Path, environment: dict[str, str]) -> None:
+        self.biodam = Biodam(folder / "lake", environment)
+        self._master, self._after = folder / "master", folder / "after"
+        deliver_hospital(self.biodam.lake)
+        self.biodam("run")
+        copy_lake(self.biodam.lake, self._master)
+        self.first = self.biodam.fingerprints()
+        deliver_hospital(self.biodam.lake, sequence=2, hba1c=6.4)
+        self.biodam("run")
+        copy_lake(self.biodam.lake, self._after)
+        self.second = self.biodam.fingerprints()
+        assert self.first["measurement"] != self.second["measurement"]
+
+    def fresh(self, *, deliveries: int = 1) -> Biodam:
+        """The lake after one or both deliveries."""
+        copy_lake(self._master if deliveries == 1 else self._after, self.biodam.lake)
+        return self.biodam
+
+    def elsewhere(self, lake: Path) -> Biodam:
+        """A copy after the first delivery in another place; its catalogue is not fit to be read before the next run."""
+        copy_lake(self._master, lake)
+        return Biodam(lake, self.biodam.environment)
+
+    @property
+    def bytes(self) -> int:
+        """What the lake takes on a disk of 4 KiB blocks."""
+        return sum(-(-p.stat().st_size // 4096) * 4096 + 4096 for p in self._master.rglob("*"))
+
+
+@pytest.fixture(scope="session")
+def built_once(hospital_sites: Path, tmp_path_factory: pytest.TempPathFactory) -> Built:
+    return Built(tmp_path_factory.mktemp("built"), {"BIODAM_SITES": str(hospital_sites), "BIODAM_AS_OF": "2024-01-01"})
+
+
+@pytest.fixture
+def built(built_once: Built) -> Biodam:
+    """The hospital's lake after its first delivery."""
+    return built_once.fresh()

@@ -193,7 +193,7 @@ def test_only_what_was_landed_is_reported(lake: Path, tmp_path: Path) -> None:
     assert checks["govern/deliveries", "fresh_h91"].severity == dg.AssetCheckSeverity.WARN
     assert not checks["govern/deliveries", "fresh_h91"].passed
     assert instance.get_materialized_partitions(dg.AssetKey(["raw", "fhir", "patient"])) == {"h90"}
-    assert found["govern/deliveries", None]["refused"] == 1
+    assert found["govern/deliveries", None]["deliveries_refused"] == 1
 
 
 def test_no_identifier_reaches_dagsters_databases(lake: Path, tmp_path: Path) -> None:
@@ -248,6 +248,26 @@ def test_failed_model_keeps_its_changes_open_and_the_catalogue_old(lake: Path, t
     assert workspace.commits.last_build() is None
     assert not workspace.commits.pending().nothing
     assert not (lake / "catalogue").exists()
+
+
+@pytest.mark.scenario("22 kill between Delta commit and Dagster event")
+def test_delivery_landed_by_a_run_that_died_before_its_events_is_told_by_the_next(
+    lake: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The table had the rows and the ledger the counts, and Dagster showed the table as it was before, for ever."""
+    from assets.feeds import landed
+
+    write_delivery(lake, "h90", "fhir_r4", "d1", {"Patient.ndjson": PATIENTS + BROKEN})
+    with monkeypatch.context() as harm:
+        harm.setattr(landed._Report, "events", lambda self: 1 / 0)
+        dead, _ = _run(_fake_dbt(tmp_path, []))
+        assert not dead.success
+    assert ("raw/fhir/patient", "h90") not in _materialised(dead)
+    found = _materialised(_run(_fake_dbt(tmp_path, []))[0])
+    assert found["raw/fhir/patient", "h90"]["rows_landed"] == 7
+    delivery = found["delivery/fhir_r4", "h90"]
+    assert (delivery["records_delivered"], delivery["records_landed"], delivery["quarantined/invalid_date"]) == (8, 7, 1)
+    assert ("raw/fhir/patient", "h90") not in _materialised(_run(_fake_dbt(tmp_path, []))[0]), "it was told twice"
 
 
 def test_run_of_one_site_lands_only_that_site(lake: Path, tmp_path: Path) -> None:

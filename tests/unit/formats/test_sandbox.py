@@ -148,3 +148,19 @@ def test_a_full_disk_is_no_fault_of_a_record(jobs: Any, monkeypatch: pytest.Monk
     monkeypatch.setattr(sandbox.subprocess, "Popen", full)
     with pytest.raises(OSError, match="No space left"):
         run_child(jobs.make("fhir", "fhir", {"a.ndjson": _fhir(["a"])}))
+
+
+@pytest.mark.scenario("27 abort after success")
+@pytest.mark.parametrize("end", ["os.abort()", "os._exit(3)", "os.kill(os.getpid(), 9)", "time.sleep(600)"])
+def test_a_child_that_ends_badly_after_its_work_is_done_has_done_it(jobs: Any, monkeypatch: pytest.MonkeyPatch, end: str) -> None:
+    """A library that aborts while it is unloaded made every record of the file a suspect: read one by one, then given up."""
+    real = sandbox.subprocess.Popen
+
+    def unclean(command: list[str], **options: Any) -> Any:
+        script = f"import os, sys, time\nfrom assets.formats import child\nassert child.main(sys.argv[1]) == 0\n{end}"
+        return real([command[0], "-c", script, command[-1]], **options)
+
+    monkeypatch.setattr(sandbox.subprocess, "Popen", unclean)
+    result = run_child(jobs.make("fhir", "fhir", {"a.ndjson": _fhir(["a", "b"])}, limits={"stall_seconds": 2.0}))
+    assert [(f.records, f.reason) for f in result.files] == [(2, None)]
+    assert result.deaths == 0

@@ -6,6 +6,7 @@ Each test runs dbt in this process on a lake of hand-written rows.
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Callable
 from datetime import UTC, date, datetime
@@ -22,6 +23,7 @@ from assets.lake.dbt_views import register_lake
 from assets.lake.extensions import open_duckdb
 from assets.lake.paths import Lake
 from assets.lake.plan import load_plan
+from assets.lake.poison import reported_poison
 from assets.lake.tables import overwrite
 
 PROJECT = Path(__file__).parents[3] / "dbt_project"
@@ -31,7 +33,7 @@ FILES = {
 sources:
   - {name: raw_fhir, tables: [{name: condition}, {name: location}, {name: tombstone}]}
   - {name: raw_emr_csv, tables: [{name: diagnosis}]}
-  - {name: raw_people, tables: [{name: link}]}
+  - {name: raw_people, tables: [{name: link}, {name: sighting}]}
   - {name: raw_consent, tables: [{name: event}]}
   - {name: reference, tables: [{name: site}]}
 """,
@@ -139,9 +141,9 @@ def build(project: Path, lake: Lake, monkeypatch: pytest.MonkeyPatch) -> Build:
 
 def run_dbt(
     project: Path, lake: Lake, *arguments: str, batch: int = 1, buckets: list[int] | None = None, sources: list[int] | None = None,
-    fails: bool = False,
+    fails: bool = False, left_out: list[int] | None = None,
 ) -> dict[str, str]:  # fmt: skip
-    plan = {"run_id": f"r{batch}", "batch": batch, "as_of": "2026-01-01", "full": buckets is None, "buckets": buckets}
+    plan = {"run_id": f"r{batch}", "batch": batch, "as_of": "2026-01-01", "full": buckets is None, "buckets": buckets, "held": left_out}
     lake.control.mkdir(parents=True, exist_ok=True)
     lake.plan.write_text(json.dumps({**plan, "source_buckets": sources, "raw_versions": {}}))
     DuckDBConnectionManager.close_all_connections()
@@ -309,6 +311,58 @@ def test_full_refresh_rewrites_the_whole_table(hospital: Lake, build: Build, hel
     build("--select", "condition_occurrence", "--full-refresh", batch=2, buckets=[1])
     assert (newest_version(hospital, KEY), len(records(held, hospital))) == (1, 30)
     assert commits(hospital)[-1]["strategy"] == "overwrite"
+
+
+POISON = {
+    # a query that stops on the record 666: read from raw rows, from a model's table, by a sum over a person, by a rule for the table
+    "raw": "select record_id, person_id, person_bucket, cast(case when record_id = 666 then 'x' else '1' end as integer) as n from {{ ref('stg_fhir__conditions') }}",
+    "model": "select person_id, person_bucket, case when condition_occurrence_id = 666 then error('no') end as n from {{ person_ref('condition_occurrence') }}",
+    "sum": "select person_id, person_bucket, sum(case when condition_occurrence_id = 666 then 9223372036854775807 else 9e18::bigint end)::bigint as n from {{ person_ref('condition_occurrence') }} where condition_occurrence_id in (117, 666) group by all",
+    "nan": "select person_id, person_bucket, case when condition_occurrence_id = 666 then 'nan'::double else 1 end as n from {{ person_ref('condition_occurrence') }}",
+}  # fmt: skip
+
+
+@pytest.mark.scenario("18 poison record in a transform, bisected")
+@pytest.mark.parametrize("kind", POISON)
+def test_person_on_whose_record_a_model_fails_is_found_and_can_be_left_out(
+    hospital: Lake, build: Build, held: Held, put: Put, project: Path, kind: str
+) -> None:
+    """Person 8 was merged into 17; the record came under the old number. All else of the bucket is built, and nobody else is missing."""
+    put(hospital, "people", "sighting", [{"person_id": p, "person_bucket": p // 10} for p in range(30)])
+    put(hospital, "people", "link", [{"alias_person_id": 8, "alias_bucket": 0, "person_id": 17, "person_bucket": 1}], sequence=2)
+    put(hospital, "fhir", "condition", [condition(666, 8)], sequence=2)
+    (project / "models/marts/strict.sql").write_text("{{ config(partition_by='person_bucket') }} " + POISON[kind])
+    try:
+        failed = build(batch=2, fails=True)
+        assert "Records of 1 person(s) cause it" in failed["strict"]
+        ((model, message, people),) = reported_poison(hospital, "r2")
+        assert (model, [(p.person_id, p.bucket, p.ids) for p in people]) == ("strict", [(17, 1, (8, 17))])
+        assert [p for p in people[0].places if p.startswith("fhir/")] == ["fhir/condition h01 d1: 2", "fhir/condition h01 d2: 1"]
+        assert not re.search(r"\b\d{3,}\b", message), "an error that quotes a value"
+        build(batch=3, left_out=[8, 17])
+        assert {p for (p,) in held(hospital, "marts/cohort", "distinct person_id")} == set(range(30)) - {8, 17}
+        assert not {108, 117, 666} & set(records(held, hospital))
+        assert 17 not in {p for (p,) in held(hospital, "marts/strict", "distinct person_id")}
+    finally:
+        (project / "models/marts/strict.sql").unlink()
+
+
+@pytest.mark.scenario("18 poison record in a transform, bisected")
+def test_model_that_fails_whoever_is_there_blames_nobody(hospital: Lake, build: Build, put: Put, project: Path) -> None:
+    put(hospital, "people", "sighting", [{"person_id": p, "person_bucket": p // 10} for p in range(30)])
+    broken = {
+        "always": "select error('no') as n",
+        "everybody": "select person_id, person_bucket, error('no') as n from {{ ref('condition_occurrence') }}",
+    }
+    for name, sql in broken.items():
+        (project / f"models/marts/{name}.sql").write_text(sql)
+    try:
+        failed = build(batch=2, fails=True)
+        assert {n for n in broken if "person(s) cause it" in failed[n]} == set()
+        assert reported_poison(hospital, "r2") == []
+    finally:
+        for name in broken:
+            (project / f"models/marts/{name}.sql").unlink()
 
 
 BROKEN = {

@@ -83,6 +83,11 @@ def test_model_behind_the_ledger_is_not_written(lake: Lake) -> None:
 def test_engine_message_loses_the_values_it_quotes() -> None:
     message = "Could not convert string 'it''s 900101-1234567' to INT32 in column \"code\""
     assert without_values(message) == "Could not convert string '...' to INT32 in column \"code\""
+    assert without_values("Type INT128 with value 18223372036854775807 can't be cast") == "Type INT128 with value ... can't be cast"
+    assert (
+        without_values("Overflow in multiplication of INT64 (19700101 * -9001011)!") == "Overflow in multiplication of INT64 (... * ...)!"
+    )
+    assert without_values('date field value out of range: "1970-02-31"') == 'date field value out of range: "..."'
 
 
 def test_registering_and_publishing_do_not_import_pandas(tmp_path: Path) -> None:
