@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +60,21 @@ def simulate(people: int, seed: int, out: Path, hostile: bool) -> None:
         f"Truth to compare with: {out / 'truth'}\n"
         f"Next: biodam deliver {out / 'deliveries'} && biodam run"
     )
+
+
+@cli.command(name="score")
+@click.argument("country", type=_FOLDER)
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@click.pass_obj
+def score_country(settings: Settings, country: Path, as_json: bool) -> None:
+    """Compare the lake with the truth of the simulated COUNTRY it was fed with: precision and recall of each stage.
+
+    COUNTRY is the folder that `biodam simulate --out` made. Set BIODAM_AS_OF to the day of the build where that is not today.
+    """
+    from orchestration.commands.score import as_text, compare
+
+    scores = compare(settings, country)
+    click.echo(json.dumps([asdict(s) for s in scores], indent=1, ensure_ascii=False) if as_json else as_text(scores))
 
 
 @cli.command()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -324,6 +324,32 @@ def test_every_record_of_every_format_is_accounted_for(landed: Landed) -> None:
     planted = landed.truth("select site, reason, count(*) from planted_errors where expected = 'quarantined' group by all")
     refused = {(f["site"], reason, n) for f in feeds for reason, n in f["quarantined"].items()}
     assert refused == set(planted), "what was refused is what was planted: damaged documents and consent events"
+
+
+def test_the_comparison_sees_a_wrong_value_a_wrong_day_and_a_lost_fact(landed: Landed) -> None:
+    """Else all of the above could not fail."""
+    expected = _expected("h14", true_facts(landed.chunk))
+    true = next(f for f in sorted(expected) if f.kind == "measurement" and f.value)
+    assert true.value is not None
+    assert _settled({replace(true, value=true.value * 1.004)}, expected) == {true}
+    for wrong in (replace(true, value=true.value * 1.02), replace(true, begins="2025-01-02 00:00:00"), replace(true, says=" in unit 8749")):
+        assert _settled((expected - {true}) | {wrong}, expected) != expected
+    assert _settled(expected - {true}, expected) != expected
+
+
+_SCORED = {"visit": "visit", "condition": "condition", "drug": "drug", "vaccination": "vaccination", "procedure": "procedure", "allergy": "allergy",
+           "result": "measurement", "data point": "measurement"}  # fmt: skip
+"""What `biodam score` calls a kind of fact."""
+
+
+def test_the_score_of_the_five_people_is_full(landed: Landed) -> None:
+    """What landed, what was refused and why, and every fact of every site, by the comparison that also judges large countries."""
+    lines = json.loads(landed.biodam("score", str(landed.deliveries.parent), "--json").stdout)
+    assert {(s["stage"], s["site"]) for s in lines} >= {("landed", site) for site in FORMATS if site != "h17"}
+    for line in lines:
+        declared = (line["site"], _SCORED.get(line["what"], "")) in CANNOT
+        if line["stage"] in ("landed", "quarantined") or (line["stage"] == "fact" and not declared):
+            assert line["true"] == line["found"] == line["both"] > 0, line
 
 
 @pytest.mark.slow
