@@ -5,10 +5,12 @@ Belongs here: the FHIR part of the rule in `count`. Does not belong here: msgspe
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 
 import numpy as np
+import orjson
 
 from assets.formats.count import Counter
 
@@ -105,6 +107,9 @@ def _objects(values: list[object]) -> bool:
 
 
 def _load(data: bytes) -> object:
+    """The decoded document, or None for one that is broken. `json` accepts what servers write against the standard, such as NaN."""
+    with contextlib.suppress(ValueError):
+        return orjson.loads(data)
     try:
         return json.loads(data, parse_int=str)  # int() refuses 4,300 digits, and one number must not cost the document
     except (ValueError, RecursionError):

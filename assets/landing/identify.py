@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -53,24 +54,33 @@ def resolve_people(
         if not path.exists() or name not in rules:
             continue
         person_columns = [r.column for r in rules[name].rules.values() if r.verb == "person"]
+        seen: set[tuple[object, ...]] = set()
         for batch in read_spool(path):
             if rules[name].identity:
-                _collect_identities(batch, rules[name], site, groups, weak)
+                _collect_identities(batch, rules[name], site, groups, weak, seen)
             for column in person_columns:
                 references.update(v for v in pc.unique(batch[column]).to_pylist() if v is not None)
     return vault.resolve(site=site, delivery=delivery, groups=groups, locals_=references, weak=weak)
 
 
 def _collect_identities(
-    batch: pa.RecordBatch, rules: EntityRules, site: str, groups: list[list[Identifier]], weak: list[tuple[str, str]]
+    batch: pa.RecordBatch,
+    rules: EntityRules,
+    site: str,
+    groups: list[list[Identifier]],
+    weak: list[tuple[str, str]],
+    seen: set[tuple[object, ...]],
 ) -> None:
-    columns = {system: batch[_PREFIX + system].to_pylist() for system in rules.identity}
-    for row, local in enumerate(columns[LOCAL]):
-        if local is None:
+    """Identifiers that rows name together; what is in `seen` was said before, as by most messages of one patient."""
+    columns = [_hashable(batch[_PREFIX + system]) for system in rules.identity]
+    for row in dict.fromkeys(zip(*columns, strict=True)):
+        values = dict(zip(rules.identity, row, strict=True))
+        local = values[LOCAL]
+        if local is None or row in seen:
             continue
+        seen.add(row)
         group = [Identifier(LOCAL, site, local)]
-        for system, values in columns.items():
-            value = values[row]
+        for system, value in values.items():
             if system == LOCAL or value is None:
                 continue
             if system == RESIDENT:
@@ -82,8 +92,13 @@ def _collect_identities(
                 at, _, number = value.partition(_JOIN)
                 group += [Identifier(LOCAL, at, number)] if at and number else []
             else:
-                weak += [(local, f"{v}") for v in (value if isinstance(value, list) else [f"{system}|{value}"])]
+                weak += [(local, f"{v}") for v in (value if isinstance(value, tuple) else [f"{system}|{value}"])]
         groups.append(group)
+
+
+def _hashable(column: pa.Array) -> list[Any]:
+    values: list[Any] = column.to_pylist()
+    return [v if v is None else tuple(v) for v in values] if pa.types.is_list(column.type) else values
 
 
 @dataclass

@@ -26,6 +26,7 @@ from assets.formats.headers import noted_headers
 from assets.formats.sandbox import ChildResult, run_child
 from assets.lake import tables
 from assets.lake.commits import CommitReceipt
+from assets.landing.collector import paused_collector
 from assets.landing.door import sha256_of, stored_folder
 from assets.landing.effects import find_effects
 from assets.landing.files import FileJob
@@ -91,7 +92,8 @@ def land(workspace: Workspace, key: DeliveryKey) -> Landing:
     shutil.rmtree(spool, ignore_errors=True)
     spool.mkdir(parents=True)
     try:
-        return _Delivery(workspace, key, manifest.sequence, files, spool).land()
+        with paused_collector():
+            return _Delivery(workspace, key, manifest.sequence, files, spool).land()
     finally:
         shutil.rmtree(spool, ignore_errors=True)
 
