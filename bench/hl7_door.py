@@ -44,11 +44,11 @@ TESTS = (
 FAMILY, GIVEN = "김이박최정강조윤장임", "민서지우하은도윤시현준"
 
 
-def messages(count: int, seed: int = 1) -> Iterator[str]:
-    """Invented messages; about one patient for every four messages, in the order of an interface log."""
+def messages(count: int, seed: int = 1, patients: int = 0) -> Iterator[str]:
+    """Invented messages, in the order of an interface log; of so many patients, or about one for every four messages."""
     draw = random.Random(seed)
     for number in range(count):
-        patient = draw.randrange(max(count // 4, 1))
+        patient = draw.randrange(patients or max(count // 4, 1))
         at = f"2024{draw.randint(1, 12):02}{draw.randint(1, 28):02}{draw.randint(0, 23):02}{draw.randint(0, 59):02}{draw.randint(0, 59):02}"
         yield _adt(draw, number, patient, at) if draw.random() < 0.25 else _oru(draw, number, patient, at)
 
@@ -96,10 +96,10 @@ def _oru(draw: random.Random, number: int, patient: int, at: str) -> str:
     return "\r".join(lines)
 
 
-def write_messages(path: Path, count: int, charset: str = "UNICODE UTF-8", *, encoding: str = "utf-8") -> int:
+def write_messages(path: Path, count: int, charset: str = "UNICODE UTF-8", *, encoding: str = "utf-8", patients: int = 0) -> int:
     """Write a file of messages; returns its bytes."""
     with path.open("wb") as file:
-        for message in messages(count):
+        for message in messages(count, patients=patients):
             file.write(message.replace("CHARSET", charset, 1).encode(encoding) + b"\r")
     return path.stat().st_size
 
