@@ -85,6 +85,7 @@ class Entity:
         grain: What one row is.
         person_level: Rows belong to a person, so reading needs consent.
         columns: The promised columns, in order.
+        everybody: Of a table that holds no people: SQL that is true for rows on which any person's models may depend. None: no row is.
     """
 
     family: str
@@ -92,6 +93,7 @@ class Entity:
     grain: str
     person_level: bool
     columns: tuple[Column, ...] = field(repr=False)
+    everybody: str | None = None
 
     @property
     def key(self) -> str:
@@ -147,7 +149,10 @@ def _entity(family: str, name: str, body: Mapping[str, object]) -> Entity:
     if not isinstance(columns, dict) or "grain" not in body or "person_level" not in body:
         raise ContractError(f"{family}.toml [{name}]: needs grain, person_level and columns")
     parsed = tuple(_column(family, name, column, str(text)) for column, text in columns.items())
-    return Entity(family, name, str(body["grain"]), bool(body["person_level"]), parsed)
+    everybody = str(body["everybody"]) if "everybody" in body else None
+    if everybody is not None and body["person_level"]:
+        raise ContractError(f"{family}.toml [{name}]: `everybody` is for tables that hold no people; rows of people touch their own person")
+    return Entity(family, name, str(body["grain"]), bool(body["person_level"]), parsed, everybody)
 
 
 def _column(family: str, entity: str, name: str, text: str) -> Column:

@@ -1,10 +1,11 @@
 """Which people a delivery touches beyond those its own rows name.
 
-Belongs here: the three ways in which a row changes what is known of somebody else. Does not belong here: landing (`land`), deciding what
+Belongs here: the four ways in which a row changes what is known of somebody else. Does not belong here: landing (`land`), deciding what
 a build rebuilds (`assets/planning`).
 
 - A correction names another person: the old person's bucket has to be rebuilt too, and from then on the two buckets are read together.
 - A tombstone names a record and no person.
+- A row on which anybody's models may depend (`everybody` of the contract: a province, say) is new or says something new: everybody is touched.
 - A place, a provider or a code list says something new: everybody whose rows point to it is touched. One that is delivered again with the
   same content touches nobody, which is the usual case.
 
@@ -92,6 +93,8 @@ class _Search:
             return
         if entity.person_level and self._verb(entity) == "record":
             self._look_at_moves(table)
+        if entity.everybody is not None:
+            self._look_at_common_rows(entity, table)
         if not self._site_is_known():
             return
         if entity.name == TOMBSTONE:
@@ -179,6 +182,11 @@ class _Search:
                     value = f"unnest({sql_name(rule.column)})" if rule.verb == "aliases" else sql_name(rule.column)
                     pointed = self._ints(f"select distinct {value} from {table} where {_is_in('record_id', ids)}")
                     self._changed.setdefault(rule.scope, set()).update(pointed)
+
+    def _look_at_common_rows(self, entity: Entity, table: str) -> None:
+        columns = ", ".join(sql_name(c.name) for c in entity.columns)
+        own, earlier = (f"select {columns} from {table} where {entity.everybody} and {w}" for w in (self._is_own, f"not {self._is_own}"))
+        self.effects.everybody |= self._ints(f"select count(*) from ({own} except {earlier})")[0] > 0
 
     def _pointing(self, entity: Entity) -> Iterable[tuple[str, set[int]]]:
         """Columns of an entity that refer to a changed record, with the ids."""

@@ -29,6 +29,7 @@ LARGE = 3
 FEEDS: Mapping[str, str] = {
     "h11": "fhir_r4", "h12": "emr_csv", "h13": "omop", "c01": "consent", "a11": "claims_nhis", "a12": "claims_hira",
     "h14": "hl7_v2", "h15": "ccda", "h16": "dicom", "w11": "open_mhealth",
+    "a13": "death_registry",
 }  # fmt: skip
 """Site -> the feed it sends."""
 
@@ -60,6 +61,7 @@ class Country:
     consent: Mapping[str, Any]
     small_sites: Mapping[str, Any]
     claims: Mapping[str, Any]
+    deaths: Mapping[str, Any]
     errors: Mapping[str, ErrorRate]
 
     @property
@@ -104,6 +106,7 @@ def load_country(path: Path = _FILE) -> Country:
         consent=raw["consent"],
         small_sites=raw["small_sites"],
         claims=raw["claims"],
+        deaths=raw["deaths"],
         errors={kind: _error_rate(body["rate"], body["at"]) for kind, body in raw["errors"].items()},
     )
 

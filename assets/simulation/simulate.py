@@ -1,4 +1,4 @@
-"""A synthetic country with known truth, rendered as deliveries of hospitals, claims agencies, a consent service and makers of devices.
+"""A synthetic country with known truth, rendered as deliveries of hospitals, claims agencies, a registry of deaths, a consent service and makers of devices.
 
 Belongs here: the order of work, chunk by chunk. Does not belong here: any rule about people, records or
 formats.
@@ -17,6 +17,7 @@ from assets.simulation import (
     omop_places,
     render_ccda,
     render_consent,
+    render_deaths,
     render_dicom,
     render_emr,
     render_fhir,
@@ -45,8 +46,8 @@ from assets.simulation.residents import resident_numbers
 from assets.simulation.setting import Setting
 from assets.simulation.truth import Truth, write_truth
 
-_ENCODINGS = {"h12": render_emr.ENCODING, "a11": render_nhis.ENCODING, "h14": render_hl7.ENCODING}
-_HEADERS = {"h12": render_emr.HEADERS, "a11": render_nhis.HEADERS, "a12": render_hira.HEADERS}
+_ENCODINGS = {"h12": render_emr.ENCODING, "a11": render_nhis.ENCODING, "h14": render_hl7.ENCODING, "a13": render_deaths.ENCODING}
+_HEADERS = {"h12": render_emr.HEADERS, "a11": render_nhis.HEADERS, "a12": render_hira.HEADERS, "a13": render_deaths.HEADERS}
 
 Progress = Callable[[int, int], None]
 """Called with (people done, people in all) after each chunk."""
@@ -212,7 +213,7 @@ def _write_chunk(chunk: Chunk, delivered: Mapping[str, Frame], registered: Frame
         for part in renderers[site](chunk, own, known):
             _write(chunk, site, part, outbox, truth)
     _write(chunk, "c01", render_consent.render_consent(chunk), outbox, truth)
-    for agency, render in (("a11", render_nhis.render_nhis), ("a12", render_hira.render_hira)):
+    for agency, render in (("a11", render_nhis.render_nhis), ("a12", render_hira.render_hira), ("a13", render_deaths.render_deaths)):
         for part in render(chunk):
             _write(chunk, agency, part, outbox, truth)
     _write(chunk, "w11", render_points.render_points(chunk, chunk.points), outbox, truth)

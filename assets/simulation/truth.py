@@ -26,6 +26,7 @@ from assets.simulation.kernels import choose, either
 from assets.simulation.outbox import Finished
 from assets.simulation.physiology import true_egfr
 from assets.simulation.population import ARMS, ROLES
+from assets.simulation.render_deaths import causes, registered
 from assets.simulation.render_emr import both_pressures, lab_texts
 from assets.simulation.truth_claims import claims_table
 from assets.simulation.truth_devices import images_table, points_table
@@ -278,8 +279,10 @@ def _fact_columns(chunk: Chunk, entity: str, frame: Frame) -> dict[str, Any]:
 def _deaths(chunk: Chunk) -> pa.Table:
     people = chunk.people.take(chunk.people["death"] < NEVER)
     known = people["knows"] & people["attends"]
-    columns = {"person": people["person"], "death_date": _days(people["death"])}
-    return pa.table(columns | {f"known_at_{site}": known[:, i] for i, site in enumerate(SITES)})
+    first, second = causes(people["person"])
+    columns = {"person": people["person"], "death_date": _days(people["death"]), "cause": first, "external_cause": second}
+    columns |= {f"known_at_{site}": known[:, i] for i, site in enumerate(SITES)}
+    return pa.table(columns | {"known_at_a13": registered(chunk)[chunk.people["death"] < NEVER]})
 
 
 def _consent_events(chunk: Chunk) -> pa.Table:

@@ -62,6 +62,10 @@ FEED_KINDS: Mapping[str, FeedKind] = {
         FeedKind("biobank_participants", _TABLES, "biobank_participants"),
         FeedKind("claims_nhis", _TABLES, "claims_nhis"),
         FeedKind("claims_hira", _TABLES, "claims_hira"),
+        FeedKind("death_registry", _TABLES, "death_registry"),
+        FeedKind("area_code", _TABLES, "area_code"),
+        FeedKind("air_quality", _TABLES, "air_quality"),
+        FeedKind("public_statistics", _TABLES, "public_statistics"),
         FeedKind(
             "hl7_v2", dict.fromkeys((".hl7", ".txt", ".msg", ".mllp"), "hl7"), "hl7_v2", named_by_record=True, record_entity="message"
         ),

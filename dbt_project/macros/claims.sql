@@ -52,6 +52,9 @@
 {#- Type concept "Claim enrolment record", for what an agency knows of a person without a claim. -#}
 {% macro enrolment_type() -%}32813{%- endmacro %}
 
+{#- Type concept "Death Certificate", for what a registry of deaths states. -#}
+{% macro death_certificate_type() -%}32815{%- endmacro %}
+
 {#- Currency concept "South Korean won". -#}
 {% macro korean_won() -%}44818598{%- endmacro %}
 

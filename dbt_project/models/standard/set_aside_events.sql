@@ -36,4 +36,17 @@ select
     'no_date' as set_aside_reason,
     person_bucket
 from {{ person_ref('int_persons__merged') }} as person
-where birth_year is null or (is_deceased and death_date is null)
+where birth_year is null or (is_deceased and death_date is null and not has_death_before_birth)
+
+union all
+
+select
+    person_id as event_id,
+    person_id,
+    site,
+    'death' as event_kind,
+    null as source_value,
+    'before_birth' as set_aside_reason,
+    person_bucket
+from {{ person_ref('int_persons__merged') }} as person
+where birth_year is not null and has_death_before_birth

@@ -104,3 +104,21 @@ def test_a_doctor_delivered_again_touches_nobody_and_a_corrected_one_all_patient
     hospital.sends(_doctor("doc", "female"))
     assert hospital.sends(_doctor("doc", "female"), _doctor("other", "male")) == set()
     assert hospital.sends(_doctor("doc", "male")) == {"p3"}
+
+
+def test_a_new_province_touches_everybody_and_a_new_village_nobody(tmp_path: Path) -> None:
+    workspace = Workspace(tmp_path)
+    header = "시도명,시군구명,법정동코드,읍면동명,동리명,생성일자,말소일자\n"
+    first = "강원도,,4200000000,,,19880423,\n강원도,춘천시,4211000000,,,19880423,\n"
+    deliveries = {
+        first: True,
+        first + "강원도,춘천시,4211010100,봉의동,,19880423,\n": False,
+        first.replace("19880423,\n", "19880423,20230611\n", 1): True,
+    }
+    for number, (rows, everybody) in enumerate(deliveries.items(), 1):
+        files = {"KIKcd_B.csv": (header + rows).encode("cp949")}
+        land(workspace, admit(workspace, write_delivery(tmp_path, "g01", "area_code", f"d{number}", files, sequence=number)))
+        pending = workspace.commits.pending()
+        assert (pending.buckets is None) == everybody, rows
+        workspace.commits.start_build(f"b{number}", as_of="2024-01-01", full=False, buckets=None, version="")
+        workspace.commits.finish_build(f"b{number}", pending, next_consent_change=None)

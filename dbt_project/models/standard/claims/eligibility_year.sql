@@ -22,7 +22,8 @@ select
     end as end_date,
     sex_code,
     age_group_code,
-    province_code,
+    qualifications.province_code,
+    province.current_province_code,
     insurance_type_code,
     income_decile,
     disability_grade_code,
@@ -32,3 +33,4 @@ select
     death_cause_code,
     person_bucket
 from qualifications
+left join {{ ref('province') }} as province on province.province_code = qualifications.province_code

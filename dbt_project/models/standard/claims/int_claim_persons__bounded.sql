@@ -1,6 +1,6 @@
 {{ config(materialized='view') }}
 
--- What agencies know of a person. Ages and age groups of several years bound the year of birth; the middle of what is left speaks.
+-- What agencies know of a person. The province is that of the last year, under its present name. Ages and age groups of several years bound the year of birth; the middle of what is left speaks.
 with told as (
 
     select
@@ -21,7 +21,9 @@ with told as (
         end as born_until,
         last_day({{ first_of_month('death_year_month') }}) as death_date,
         death_year_month is not null as is_deceased,
-        death_cause_code
+        death_cause_code,
+        year,
+        province_code
     from {{ ref('stg_claims_nhis__qualifications') }}
     union all
     select
@@ -33,7 +35,9 @@ with told as (
         year(started_date) - age_years as born_until,
         null as death_date,
         false as is_deceased,
-        null as death_cause_code
+        null as death_cause_code,
+        null as year,
+        null as province_code
     from {{ ref('stg_claims_hira__statements') }}
 
 ),
@@ -49,7 +53,8 @@ bounded as (
         min(born_until) as born_until,
         min(death_date) as death_date,
         bool_or(is_deceased) as is_deceased,
-        min(death_cause_code) as cause_source_value
+        min(death_cause_code) as cause_source_value,
+        max_by(province_code, year) filter (where province_code is not null) as province_code
     from told
     group by person_id, person_bucket, site
 
@@ -63,8 +68,13 @@ select
     cast(floor((greatest(born_from, born_until - 115) + born_until + 1) / 2) as integer) as birth_year,
     case sex_code when '1' then 'M' when '2' then 'F' end as gender_code,
     'KR' as country_code,
+    province.current_province_name as state_name,
+    'claims' as death_source,
+    'month' as death_precision,
     death_date,
     is_deceased,
+    'KCD' as cause_system,
     case when death_date is not null then {{ enrolment_type() }} end as death_type_concept_id,
     case when death_date is not null then cause_source_value end as cause_source_value
 from bounded
+left join {{ ref('province') }} as province on province.province_code = bounded.province_code
