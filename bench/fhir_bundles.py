@@ -26,7 +26,7 @@ from assets.landing.manifest import read_manifest
 from assets.sites.site import load_sites
 folder, spool = Path(sys.argv[1]), Path(sys.argv[2])
 feed = load_sites()["h01"].feeds["fhir_r4"]
-files = file_jobs(read_manifest(folder)[0], folder, feed)
+files = file_jobs(read_manifest(folder)[0], folder, feed, spool / "unpacked")
 if sys.argv[3] == "count":
     print(sum(count_records(f.path, "fhir", f.compression).records for f in files))
 else:

@@ -36,6 +36,7 @@ from pathlib import Path
 from typing import Protocol
 
 _CHUNK = 8 * 2**20
+_RATIO_FROM_BYTES = 16 * 2**20
 _PACKED_CHUNK = 2**17
 """Of a gzip file that breaks off, at most so much is not seen."""
 _BREAKS = (EOFError, gzip.BadGzipFile, zlib.error, OSError)
@@ -79,6 +80,7 @@ def count_records(
     delimiter: str = ",",
     quote: str = '"',
     record_bytes: int = 16 * 2**20,
+    ratio: int = 200,
     sheet: str | None = None,
     header_rows: Sequence[int] = (),
 ) -> RecordCount:
@@ -92,6 +94,7 @@ def count_records(
         delimiter: Of delimited text.
         quote: Of delimited text; empty for none.
         record_bytes: Longest record; what lies beyond is not looked into.
+        ratio: Largest growth of a compressed file, judged beyond 16 MiB; more is not looked at.
         sheet: Of a workbook.
         header_rows: Numbers of the rows of a sheet's header, from 1.
 
@@ -117,8 +120,13 @@ def count_records(
     try:
         with gzip.open(path, "rb") if compression == "gzip" else path.open("rb") as stream:
             size = _PACKED_CHUNK if compression == "gzip" else _CHUNK
+            left = max(path.stat().st_size * ratio, _RATIO_FROM_BYTES) if compression else None
             for chunk in _chunks(stream, size, "utf-8" if kind == "fhir" else encoding):
                 counter.feed(chunk)
+                left = None if left is None else left - len(chunk)
+                if left is not None and left < 0:
+                    note = "grows beyond the limit when unpacked"
+                    break
     except _BREAKS as error:
         note = f"reading stopped: {type(error).__name__}"
     records, broken = counter.close()

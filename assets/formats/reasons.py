@@ -250,8 +250,36 @@ class Reason(StrEnum):
         "Compress and upload the file again.",
     )  # fmt: skip
     ARCHIVE_BOMB = (
-        "archive_bomb", "file", "The compressed file grows beyond the limit when unpacked.",
+        "archive_bomb", "file", "The compressed file or the archive grows beyond the limit when unpacked.",
         "Send it uncompressed, or split it; raise `ratio` or `file_bytes` only for a sender you know.",
+    )  # fmt: skip
+    CORRUPT_ARCHIVE = (
+        "corrupt_archive", "file", "The archive, or this member of it, is damaged, cut off, or packed in a way that is not read.",
+        "Pack it again as ZIP or TAR and upload it again.",
+    )  # fmt: skip
+    UNSAFE_MEMBER = (
+        "unsafe_member", "file", "A member of the archive has a name that leads out of it or holds control characters, or is a link or a device.",
+        "Pack plain files with relative names. Nothing was written anywhere.",
+    )  # fmt: skip
+    AMBIGUOUS_MEMBER = (
+        "ambiguous_member", "file", "Members of the archive have the same name, or names that differ only in the case of letters.",
+        "Send each file once; nobody can tell which of them holds.",
+    )  # fmt: skip
+    MEMBER_NAME = (
+        "member_name", "file", "The name of a member of the archive is not text in the declared encoding.",
+        'Declare it in the site file, for example `archive_names = "cp949"` for archives packed in Windows.',
+    )  # fmt: skip
+    ENCRYPTED_MEMBER = (
+        "encrypted_member", "file", "A member of the archive is protected by a password.",
+        "Send archives without a password, over a channel that is encrypted itself.",
+    )  # fmt: skip
+    NESTED_ARCHIVE = (
+        "nested_archive", "file", "The archive holds another archive.",
+        "Pack the files once; nested archives are how bombs are built.",
+    )  # fmt: skip
+    JUNK_FILE = (
+        "junk_file", "file", "An operating system added the file (__MACOSX, ._name, .DS_Store, Thumbs.db); it holds no data.",
+        "Nothing to do; `zip -X` on macOS leaves them out.",
     )  # fmt: skip
     FILE_TOO_LARGE = (
         "file_too_large", "file", "The file is larger than the limit.",

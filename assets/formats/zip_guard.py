@@ -7,6 +7,7 @@ Source: PKWARE APPNOTE 6.3.10, sections 4.3.12 (central directory), 4.4.4 (gener
 
 from __future__ import annotations
 
+import errno
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -23,6 +24,11 @@ ENCRYPTED_FLAG = 0x1
 _CHUNK = 2**20
 BROKEN = (OSError, EOFError, ValueError, RuntimeError, NotImplementedError, KeyError, zlib.error, zipfile.BadZipFile)
 """What Python's reader raises for damage."""
+
+
+def is_of_disk(error: BaseException) -> bool:
+    """Is it the disk that fails, and not the container? A place before the file's beginning is the container's fault."""
+    return isinstance(error, OSError) and error.errno is not None and error.errno != errno.EINVAL
 
 
 def total_size(entries: list[zipfile.ZipInfo], packed: int, limits: Limits) -> int:

@@ -24,7 +24,7 @@ from assets.contracts.table import Entity
 from assets.landing.door import sha256_of, stored_folder
 from assets.landing.identify import read_spool
 from assets.landing.job import file_jobs
-from assets.landing.land import ConservationError, _Delivery
+from assets.landing.land import UNPACKED, ConservationError, _Delivery
 from assets.landing.manifest import read_manifest
 from assets.landing.workspace import Workspace
 from assets.ledger.deliveries import DeliveryKey, QuarantineRow, ReplayReceipt
@@ -130,10 +130,11 @@ class _Again(_Delivery):
     def __init__(self, workspace: Workspace, key: DeliveryKey, spool: Path) -> None:
         folder = stored_folder(workspace, key)
         manifest, _ = read_manifest(folder)
-        files = file_jobs(manifest, folder, workspace.sites[key.site].feeds[key.feed])
-        for file in files:
-            if not file.path.is_file() or sha256_of(file.path) != file.sha256:
-                raise CannotReplay(f"{key}: {file.ref} is not what was accepted. Remedy: restore landing/ from a backup")
+        for number, file in enumerate(manifest.files, 1):
+            path = folder / file.path
+            if not path.is_file() or sha256_of(path) != file.sha256.lower():
+                raise CannotReplay(f"{key}: file {number} of its manifest is not what was accepted. Remedy: restore landing/ from a backup")
+        files = file_jobs(manifest, folder, workspace.sites[key.site].feeds[key.feed], spool / UNPACKED)
         super().__init__(workspace, key, manifest.sequence, files, spool)
         self._rank: _Ranks
 
@@ -147,7 +148,7 @@ class _Again(_Delivery):
         return counted
 
     def _ranks(self, paths: tuple[Path, ...]) -> np.ndarray | None:
-        return np.concatenate([self._rank.of(batch) for batch in read_spool(*paths)])
+        return np.concatenate([self._rank.of(batch) for batch in read_spool(*paths)] or [np.empty(0, np.int64)])
 
 
 class _Replay(_Again):

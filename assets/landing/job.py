@@ -5,15 +5,17 @@ Belongs here: joining the three. Does not belong here: parsing (`assets/formats`
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from assets.contracts.table import Entity, load_contract
 from assets.formats.fhir_r4 import R4_TYPES
-from assets.landing.files import FileJob
-from assets.landing.manifest import Manifest, neutral_ref, split_name, table_of
+from assets.formats.job import Limits
+from assets.landing.files import FileJob, SetAside
+from assets.landing.manifest import Manifest, ManifestFile, neutral_ref, split_name, table_of
 from assets.landing.sheets import sheet_jobs
+from assets.landing.unpack import Member, archive_kind, is_junk, plain_path, unpack
 from assets.privacy.scrub import EntityRules, load_rules
 from assets.sites.site import Feed
 
@@ -24,21 +26,74 @@ FHIR_TYPES_NAMED = ("bundle", "log")
 """File stems of FHIR exports that are no resource type and hold no name."""
 
 
-def file_jobs(manifest: Manifest, folder: Path, feed: Feed) -> list[FileJob]:
-    """The files of a delivery with their neutral names, formats and entities, workbooks taken apart into their sheets."""
-    named = _names(feed)
-    jobs: list[FileJob] = []
-    for delivered, file in enumerate(manifest.files):
-        name = Path(file.path).name
-        _, ending, compression = split_name(name)
-        entity = _entity_of(name, feed, named)
-        wire = _wire_format(ending, entity, feed)
-        job = FileJob(
-            len(jobs), folder / file.path, neutral_ref(delivered, name, named), file.sha256.lower(), file.bytes, file.records,
-            entity, wire, compression, name, None, delivered,
+def file_jobs(manifest: Manifest, folder: Path, feed: Feed, scratch: Path) -> list[FileJob]:
+    """The files of a delivery with their neutral names, formats and entities; archives and workbooks are taken apart.
+
+    Args:
+        manifest: What was delivered.
+        folder: Where its files are.
+        feed: How the site sends it.
+        scratch: Folder for what archives hold, thrown away with the delivery's spool.
+    """
+    maker = _Maker(feed, scratch)
+    parts = [part for number, file in enumerate(manifest.files) for part in maker.parts(number, file, folder / file.path)]
+    return [replace(part, index=index) for index, part in enumerate(parts)]
+
+
+class _Maker:
+    """Makes file jobs of one delivery."""
+
+    def __init__(self, feed: Feed, scratch: Path) -> None:
+        self._feed, self._scratch = feed, scratch
+        self._named = _names(feed)
+
+    def parts(self, number: int, file: ManifestFile, path: Path) -> list[FileJob]:
+        """One delivered file, taken apart where it holds several."""
+        name = path.name
+        whole = FileJob(
+            0,
+            path,
+            neutral_ref(number, name, self._named),
+            file.sha256.lower(),
+            file.bytes,
+            file.records,
+            None,
+            None,
+            None,
+            name,
+            None,
+            number,
+        )
+        kind = archive_kind(name)
+        if kind is None or split_name(name)[1] in self._feed.kind.formats:
+            aside = SetAside("junk_file", "added by an operating system", records=0) if is_junk(name) else None
+            return self._read_by_name(replace(whole, set_aside=aside))
+        members = unpack(path, kind, self._scratch / str(number), names=self._feed.archive_names, limits=Limits(**LIMITS))
+        if isinstance(members, SetAside):
+            return [replace(whole, set_aside=members)]
+        return [part for at, member in enumerate(members, 1) for part in self._member(whole, member, at)]
+
+    def _member(self, archive: FileJob, member: Member, number: int) -> list[FileJob]:
+        name = plain_path(member.name).name
+        known = neutral_ref(number, name, self._named) == name
+        job = replace(
+            archive, path=member.path or archive.path, ref=f"{archive.ref}#{number}{':' + name if known else ''}", sha256=member.sha256,
+            bytes=member.bytes, name=name, set_aside=member.set_aside,
         )  # fmt: skip
-        jobs += sheet_jobs(job, feed, lambda sheet: _entity_of(sheet, feed, named)) if wire == "xlsx" else [job]
-    return jobs
+        return self._read_by_name(job)
+
+    def _read_by_name(self, job: FileJob) -> list[FileJob]:
+        """The file with what its name says of it; the sheets of a workbook."""
+        _, ending, compression = split_name(job.name)
+        entity = self._entity_of(job.name)
+        wire = _wire_format(ending, entity, self._feed)
+        job = replace(job, entity=entity, format=wire, compression=compression)
+        return sheet_jobs(job, self._feed, self._entity_of) if wire == "xlsx" and job.set_aside is None else [job]
+
+    def _entity_of(self, name: str) -> str | None:
+        """The entity a file name stands for."""
+        table = None if name.startswith(".") else table_of(name, self._named)
+        return self._feed.kind.only_entity or (_entity(table, self._feed) if table else None)
 
 
 def _wire_format(ending: str, entity: str | None, feed: Feed) -> str | None:
@@ -54,12 +109,6 @@ def _names(feed: Feed) -> dict[str, None]:
         named |= dict.fromkeys(FHIR_TYPES_NAMED) | {e.replace("_", ""): None for e in entities}
         named |= dict.fromkeys(t.lower() for t in R4_TYPES)
     return named
-
-
-def _entity_of(name: str, feed: Feed, named: Iterable[str]) -> str | None:
-    """The entity a file name stands for."""
-    table = None if name.startswith(".") else table_of(name, named)
-    return feed.kind.only_entity or (_entity(table, feed) if table else None)
 
 
 def _entity(table: str, feed: Feed) -> str | None:

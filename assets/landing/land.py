@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import shutil
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import groupby
@@ -32,7 +32,7 @@ from assets.landing.effects import find_effects
 from assets.landing.files import FileJob
 from assets.landing.identify import Pseudonymiser, number_repeats, read_spool, repeated_rows, resolve_people
 from assets.landing.job import LIMITS, build_job, file_jobs
-from assets.landing.manifest import read_manifest
+from assets.landing.manifest import Manifest, read_manifest
 from assets.landing.parents import ParentCollector, orphan_row
 from assets.landing.workspace import Workspace
 from assets.ledger.commits import CommitEntry
@@ -47,6 +47,10 @@ _TOMBSTONE_RULES = {
     "entity_name": Rule("entity_name", "keep", None, ""),
     "is_last": Rule("is_last", "keep", None, ""),
 }
+
+
+UNPACKED = "unpacked"
+"""Folder of a spool for what archives hold; the rows of the parsers lie beside it, in `parsed`."""
 
 
 class ConservationError(RuntimeError):
@@ -85,22 +89,28 @@ def land(workspace: Workspace, key: DeliveryKey) -> Landing:
     folder = stored_folder(workspace, key)
     manifest, _ = read_manifest(folder)
     feed = workspace.sites[key.site].feeds[key.feed]
-    files = file_jobs(manifest, folder, feed)
-    if broken := _altered(files):
-        return _refuse(workspace, key, "hash_mismatch", f"{broken.ref} was altered in the landing store after it was accepted")
+    if broken := _altered(manifest, folder):
+        return _refuse(
+            workspace, key, "hash_mismatch", f"file {broken} of the manifest was altered in the landing store after it was accepted"
+        )
     spool = workspace.lake.landing / ".spool" / key.site / key.feed / key.delivery_id
     shutil.rmtree(spool, ignore_errors=True)
     spool.mkdir(parents=True)
     try:
         with paused_collector():
+            files = file_jobs(manifest, folder, feed, spool / UNPACKED)
             return _Delivery(workspace, key, manifest.sequence, files, spool).land()
     finally:
         shutil.rmtree(spool, ignore_errors=True)
 
 
-def _altered(files: Iterable[FileJob]) -> FileJob | None:
-    """First file whose size is no longer the accepted one (hashes are checked at the door and by `biodam verify --deep`)."""
-    return next((f for f in files if not f.path.is_file() or f.path.stat().st_size != f.bytes), None)
+def _altered(manifest: Manifest, folder: Path) -> int | None:
+    """Number of the first file whose size is no longer the accepted one (hashes are checked at the door and by `biodam verify --deep`)."""
+    for number, file in enumerate(manifest.files, 1):
+        path = folder / file.path
+        if not path.is_file() or path.stat().st_size != file.bytes:
+            return number
+    return None
 
 
 def _refuse(workspace: Workspace, key: DeliveryKey, reason: str, detail: str) -> Landing:
@@ -116,7 +126,7 @@ class _Delivery:
         self._key = key
         self._sequence = sequence
         self._files = files
-        self._spool = spool
+        self._spool = spool / "parsed"
         self._feed = workspace.sites[key.site].feeds[key.feed]
         self._contract: Contract = load_contract(self._feed.kind.family)
         self._quarantine: list[QuarantineRow] = []
@@ -162,6 +172,7 @@ class _Delivery:
 
     def _parse(self) -> tuple[str, str] | None:
         """Run a child for each wire format of the delivery; collect rejected records. Returns a refusal, if any."""
+        self._spool.mkdir()
         by_format: dict[str, list[FileJob]] = {}
         for file in self._files:
             needs_entity = not self._feed.kind.named_by_record
@@ -275,7 +286,8 @@ class _Delivery:
         """Order in which rows are numbered and compared: rows that land now before rows that may land one day. None: as delivered."""
         if not self._whole_files:
             return None
-        return np.concatenate([np.isin(b["_file"].to_numpy(), list(self._whole_files)).astype(np.int64) for b in read_spool(*paths)])
+        ranks = [np.isin(b["_file"].to_numpy(), list(self._whole_files)).astype(np.int64) for b in read_spool(*paths)]
+        return np.concatenate(ranks or [np.empty(0, np.int64)])  # a table of which all rows were taken back has no batch
 
     def _chosen(self, entity: Entity, batch: pa.RecordBatch) -> np.ndarray:
         """Rows that this landing is about."""

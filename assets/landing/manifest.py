@@ -15,7 +15,27 @@ import msgspec
 
 MANIFEST = "manifest.json"
 _ENDINGS = frozenset(
-    {".csv", ".tsv", ".txt", ".json", ".ndjson", ".parquet", ".xml", ".zip", ".xlsx", ".xlsm", ".dat", ".asc", ".fwf", ".md", ".hl7"}
+    {
+        ".csv",
+        ".tsv",
+        ".txt",
+        ".json",
+        ".ndjson",
+        ".parquet",
+        ".xml",
+        ".zip",
+        ".tar",
+        ".tgz",
+        ".sas7bdat",
+        ".xpt",
+        ".xlsx",
+        ".xlsm",
+        ".dat",
+        ".asc",
+        ".fwf",
+        ".md",
+        ".hl7",
+    }
 )
 _ID = re.compile(r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$")
 

@@ -24,6 +24,7 @@ HERE = Path(__file__).parent
 _SITE_ID = re.compile(r"^[a-z][a-z0-9_]{1,30}$")
 _FEED_FIELDS = {
     "encoding", "delimiter", "quote", "time_zone", "files", "columns", "null_values", "assigning_authority", "sheets", "tables",
+    "archive_names",
 }  # fmt: skip
 _WIDE = ("utf-16", "utf-32")
 NO_DATA = "-"
@@ -60,6 +61,7 @@ class Feed:
         sheets: Sheet of a workbook -> entity. A key `#2` is the second sheet, whatever its name, `*` every other one; the entity `-` says that
             a sheet holds no data.
         tables: Entity -> how its files are laid out.
+        archive_names: Encoding of names in archives that do not say themselves that they are UTF-8.
     """
 
     kind: FeedKind
@@ -73,6 +75,7 @@ class Feed:
     assigning_authority: str = ""
     sheets: Mapping[str, str] = field(default_factory=dict)
     tables: Mapping[str, TableLayout] = field(default_factory=dict)
+    archive_names: str = "utf-8"
 
     def layout(self, entity: str | None) -> TableLayout:
         """How the files of an entity are laid out."""
@@ -154,11 +157,9 @@ class _Reader:
         kind = FEED_KINDS[name]
         where = f"feeds.{name}"
         self._only(body, _FEED_FIELDS, where)
-        encoding = str(body.get("encoding", "utf-8"))
-        try:
-            codecs.lookup(encoding)
-        except LookupError:
-            self._complain("encoding", f"{encoding!r} is no encoding", "write for example cp949 or utf-8")
+        encoding = self._encoding(f"{where}.encoding", body.get("encoding", "utf-8"))
+        is_wide = codecs.lookup(encoding).name.startswith(_WIDE)
+        names = self._encoding(f"{where}.archive_names", body.get("archive_names", "utf-8" if is_wide else encoding))
         zone = str(body.get("time_zone", "UTC"))
         try:
             ZoneInfo(zone)
@@ -176,8 +177,15 @@ class _Reader:
             kind, encoding, str(body.get("delimiter", ",")), str(body.get("quote", '"')), zone, dict(body.get("files", {})),
             {e: dict(c) for e, c in body.get("columns", {}).items()}, tuple(body.get("null_values", ("",))),
             str(body.get("assigning_authority", "")), {normal_name(s): e for s, e in body.get("sheets", {}).items()},
-            self._tables(f"{where}.tables", body.get("tables", {}), kind.family, encoding),
+            self._tables(f"{where}.tables", body.get("tables", {}), kind.family, encoding), names,
         )  # fmt: skip
+
+    def _encoding(self, where: str, value: Any) -> str:
+        try:
+            codecs.lookup(str(value))
+        except LookupError:
+            self._complain(where, f"{value!r} is no encoding", "write for example cp949 or utf-8")
+        return str(value)
 
     def _tables(self, where: str, tables: Mapping[str, Any], family: str, encoding: str) -> dict[str, TableLayout]:
         found = {}

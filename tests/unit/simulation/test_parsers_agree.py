@@ -32,7 +32,7 @@ from assets.sites.site import load_sites
 def test_the_child_refuses_what_was_planted(small_country: Any, tmp_path: Path, site: str, wire: str) -> None:
     feed = load_sites()[site].feeds[FEEDS[site]]
     folder = small_country.folder(site, FEEDS[site], "2026-03-full")
-    files = file_jobs(read_manifest(folder)[0], folder, feed)
+    files = file_jobs(read_manifest(folder)[0], folder, feed, tmp_path / "unpacked")
     spool = tmp_path / "spool"
     spool.mkdir()
     job = tmp_path / "job.json"
