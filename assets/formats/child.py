@@ -90,6 +90,8 @@ READERS = {
     "open_mhealth": "assets.formats.omh:DataPointReader",
     "parquet": "assets.formats.parquet:ParquetReader",
     "xlsx": "assets.formats.xlsx:XlsxReader",
+    "odm": "assets.formats.odm:OdmReader",
+    "redcap": "assets.formats.redcap:RedcapReader",
 }
 """Wire format -> its reader, made of job, spool and progress."""
 

@@ -16,6 +16,9 @@ What a record is (the parsers keep to the same text, with other code):
   then has no letter, digit or blank, begins a message, which is a record; a line that so begins with FHS, BHS, BTS or FTS is the envelope's and none.
   Other lines that are not blank belong to the record before; behind an envelope line or at the start of the file, they are one record together.
 * CDA (C-CDA documents). The document is a record, and so is each element named `entry`, in whatever namespace, which is how a section holds its data.
+* CDISC ODM. Where the first byte that is no white space is `<`: each element named StudyEventData, each SubjectData without one, and each
+  ItemDef, in whatever namespace; else (the data dictionary beside it) as delimited text.
+* REDCap. As delimited text.
 * DICOM. A file that is not empty is one record, whatever it holds: an instance of many frames is one instance, and a DICOMDIR lists files
   that are delivered by themselves.
 * Fixed width. A line is a record; empty lines are not.
@@ -88,7 +91,7 @@ def count_records(
 
     Args:
         path: The file.
-        kind: Wire format: `fhir`, `open_mhealth`, `delimited`, `fixed_width`, `hl7`, `ccda`, `dicom`, `parquet`, `xlsx`; anything else is one record.
+        kind: Wire format: `fhir`, `open_mhealth`, `delimited`, `fixed_width`, `hl7`, `ccda`, `odm`, `redcap`, `dicom`, `parquet`, `xlsx`; anything else is one record.
         compression: `gzip` or None.
         encoding: Of delimited text and HL7. Only UTF-16 and UTF-32 matter: all others keep line feed, delimiter and quote single bytes.
         delimiter: Of delimited text.
@@ -113,7 +116,7 @@ def count_records(
         return RecordCount(rows, not note, note)
     if kind == "dicom":
         return RecordCount(1)
-    if kind not in ("fhir", "open_mhealth", "delimited", "fixed_width", "hl7", "ccda"):
+    if kind not in ("fhir", "open_mhealth", "delimited", "fixed_width", "hl7", "ccda", "odm", "redcap"):
         return RecordCount(1, False, f"format {kind} is not counted: one record")
     counter = _counter(kind, delimiter, quote, record_bytes)
     note = ""
@@ -150,6 +153,10 @@ def _counter(kind: str, delimiter: str, quote: str, record_bytes: int) -> Counte
         from assets.formats.count_lines import LineCounter
 
         return LineCounter(record_bytes)
+    if kind == "odm":
+        from assets.formats.count_xml import OdmCounter
+
+        return OdmCounter(_counter("delimited", delimiter, quote, record_bytes))
     from assets.formats.count_text import RowCounter
 
     return RowCounter(delimiter.encode(), quote.encode(), record_bytes)

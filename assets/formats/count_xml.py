@@ -1,6 +1,6 @@
-"""Counts the records of CDA documents by their tags: the document itself, and each element named `entry`.
+"""Counts the records of XML documents by their tags: CDA documents and their entries, subjects and events of CDISC ODM.
 
-Belongs here: the CDA part of the rule in `count`. Does not belong here: an XML library, anything the parser uses.
+Belongs here: the XML part of the rule in `count`. Does not belong here: an XML library, anything the parser uses.
 Text in comments, CDATA sections and processing instructions is no tag. In well-formed XML an attribute holds no `<`, so each that is left begins one.
 """
 
@@ -8,23 +8,28 @@ from __future__ import annotations
 
 import codecs
 import re
+from typing import TYPE_CHECKING
 
-_TOKEN = re.compile(rb"<!--|<!\[CDATA\[|<\?|<(?:[^\s<>/!?:]{1,200}:)?entry(?=[\s/>])")
+if TYPE_CHECKING:
+    from assets.formats.count import Counter
+
+_TOKEN = rb"<!--|<!\[CDATA\[|<\?|<(?:[^\s<>/!?:]{1,200}:)?(%b)(?=[\s/>])"
 _ENDS = {b"<!--": b"-->", b"<![CDATA[": b"]]>", b"<?": b"?>"}
 _LONGEST_TOKEN = 256
 _WIDE = ((b"\xff\xfe\x00\x00", "utf-32"), (b"\x00\x00\xfe\xff", "utf-32"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"),
          (b"<\x00", "utf-16-le"), (b"\x00<", "utf-16-be"))  # fmt: skip
 
 
-class EntryCounter:
-    """Counts start tags, chunk by chunk. Memory: one chunk."""
+class TagCounter:
+    """Looks for start tags, chunk by chunk. Memory: one chunk."""
 
-    def __init__(self) -> None:
+    def __init__(self, *names: str) -> None:
+        """Names of elements, without a prefix."""
+        self._token = re.compile(_TOKEN % "|".join(names).encode())
         self._decoder: codecs.IncrementalDecoder | None = None
         self._begun = False
         self._carry = b""
         self._end = b""  # of the comment, CDATA section or instruction that is open
-        self._entries = 0
         self._holds_text = False
 
     def feed(self, chunk: bytes) -> None:
@@ -37,9 +42,19 @@ class EntryCounter:
         self._holds_text = self._holds_text or bool(data.strip())
         self._scan(self._carry + data)
 
-    def close(self) -> tuple[int, str]:
-        """Records, and what is broken."""
-        return self._entries + self._holds_text, "a comment, CDATA section or instruction is not closed" if self._end else ""
+    @property
+    def broken(self) -> str:
+        """What is broken, at the end."""
+        return "a comment, CDATA section or instruction is not closed" if self._end else ""
+
+    @property
+    def holds_text(self) -> bool:
+        """Is there anything but white space?"""
+        return self._holds_text
+
+    def found(self, name: bytes) -> None:
+        """A start tag."""
+        raise NotImplementedError
 
     def _scan(self, data: bytes) -> None:
         at = 0
@@ -50,11 +65,61 @@ class EntryCounter:
                     self._carry = data[max(at, len(data) - len(self._end) + 1) :]
                     return
                 at, self._end = stop + len(self._end), b""
-            token = _TOKEN.search(data, at)
+            token = self._token.search(data, at)
             if token is None:
                 tag = data.rfind(b"<", at)
                 self._carry = data[tag:] if tag >= 0 and len(data) - tag <= _LONGEST_TOKEN else b""
                 return
             at = token.end()
             self._end = _ENDS.get(token[0], b"")
-            self._entries += not self._end
+            if not self._end:
+                self.found(token[1])
+
+
+class EntryCounter(TagCounter):
+    """A CDA document is a record, and so is each element named `entry`."""
+
+    def __init__(self) -> None:
+        super().__init__("entry")
+        self._entries = 0
+
+    def found(self, name: bytes) -> None:
+        """An entry."""
+        self._entries += 1
+
+    def close(self) -> tuple[int, str]:
+        """Records, and what is broken."""
+        return self._entries + self.holds_text, self.broken
+
+
+class OdmCounter(TagCounter):
+    """Each StudyEventData of an ODM file is a record, each SubjectData without one, and each ItemDef. What is no XML is counted as rows."""
+
+    def __init__(self, rows: Counter) -> None:
+        """`rows` counts a data dictionary that comes as CSV."""
+        super().__init__("SubjectData", "StudyEventData", "ItemDef")
+        self._rows, self._is_xml = rows, False
+        self._records, self._is_alone = 0, False
+        self._has_begun = False
+
+    def feed(self, chunk: bytes) -> None:
+        """The next bytes."""
+        if not self._has_begun and (text := chunk.lstrip(b"\xef\xbb\xbf\xff\xfe\0 \t\r\n")):
+            self._has_begun, self._is_xml = True, text.startswith(b"<")
+        if self._is_xml:
+            super().feed(chunk)
+        else:
+            self._rows.feed(chunk)
+
+    def found(self, name: bytes) -> None:
+        """A subject is counted when the next begins, unless an event came in between."""
+        if name == b"SubjectData":
+            self._records += self._is_alone
+            self._is_alone = True
+        else:
+            self._records += 1
+            self._is_alone &= name != b"StudyEventData"
+
+    def close(self) -> tuple[int, str]:
+        """Records, and what is broken."""
+        return (self._records + self._is_alone, self.broken) if self._is_xml else self._rows.close()

@@ -178,6 +178,12 @@ class Reason(StrEnum):
         "It was cut off in transfer; send it again.",
     )  # fmt: skip
 
+    # --- CDISC ODM, one record ----------------------------------------------------------------------------------------
+    UNCLEAR_TRANSACTION = (
+        "unclear_transaction", "record", "The record has a transaction type that ODM does not know, or removes a form or group of unknown content.",
+        "Use Insert, Update, Upsert, Remove or Context; name the items that are removed, or send the metadata that says what the form holds.",
+    )  # fmt: skip
+
     # --- DICOM, one file is one record --------------------------------------------------------------------------------
     INVALID_DICOM = (
         "invalid_dicom", "record", "The DICOM header cannot be read: its elements do not follow each other as the transfer syntax says.",
@@ -211,11 +217,19 @@ class Reason(StrEnum):
     )  # fmt: skip
     XML_DOCTYPE = (
         "xml_doctype", "file", "The XML document declares a DOCTYPE, which can name other files and entities without end.",
-        "No CDA document needs one; export without it.",
+        "No CDA or ODM document needs one; export without it.",
     )  # fmt: skip
     NOT_A_CLINICAL_DOCUMENT = (
         "not_a_clinical_document", "file", "The root of the XML is not a CDA ClinicalDocument, so no header says whom it is about.",
         "Send whole documents, not sections or entries taken out of them.",
+    )  # fmt: skip
+    NOT_ODM = (
+        "not_odm", "file", "The root of the XML is not an ODM element of version 1.2, 1.3 or 2.0.",
+        "Export as CDISC ODM-XML; other XML does not belong into this feed.",
+    )  # fmt: skip
+    NO_DICTIONARY = (
+        "no_dictionary", "file", "Nobody says what the items of the registry are, so none of them may pass.",
+        "Send the data dictionary (ODM: the metadata) in the same delivery, or declare the items in the site file.",
     )  # fmt: skip
     NOT_DICOM = (
         "not_dicom", "file", "The file has no DICOM preamble and prefix, so nothing tells how to read it.",

@@ -26,7 +26,14 @@ from assets.dbt_manifest import Node, raw_key
 from assets.governance.consent_exceptions import DOOR, EXCEPTIONS, WITHDRAWAL, readers_round, ways_round
 
 MACHINERY = frozenset(
-    {"consent_relation", "consent_history", "int_consent_events__understood", "stg_consent__events", "stg_fhir__consents"}
+    {
+        "consent_relation",
+        "consent_history",
+        "int_consent_events__understood",
+        "stg_consent__events",
+        "stg_fhir__consents",
+        "stg_registry__consents",
+    }
 )
 """Models that may read before consent. A name added here opens raw rows of people to that model."""
 

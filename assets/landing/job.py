@@ -137,6 +137,7 @@ def build_job(wire: str, files: list[FileJob], feed: Feed, spool: Path) -> dict[
             "tables_other": sorted(feed.kind.other_tables),
             "assigning_authority": feed.assigning_authority,
             "layouts": {entity: layout.as_options() for entity, layout in feed.tables.items()},
+            "registry": feed.registry,
         },
         "limits": LIMITS,
     }

@@ -231,7 +231,7 @@ class _Delivery:
 
     def _is_counted(self, entity: Entity) -> bool:
         """Is a row of this table a delivered record? Where a record fills several tables, only rows of one are."""
-        return self._feed.kind.record_entity in (None, entity.name)
+        return self._feed.kind.holds_records(entity.name)
 
     def _resolve(self) -> Resolution:
         merged = Resolution()

@@ -27,8 +27,8 @@ class FeedKind:
         only_entity: The one table of a feed whose file names say nothing; `*` in `formats` stands for any ending.
         other_tables: Tables the standard knows and no contract does; they land in the entity `other`.
         named_by_record: Each record says which table it belongs to; the names of files say nothing.
-        record_entity: Where one delivered record gives rows in several tables, the one table with a row for each record: records are counted
-            there. None: each row is a delivered record.
+        record_entity: Where one delivered record gives rows in several tables, the table (or tables) with one row for each record: records
+            are counted there. None: each row is a delivered record.
     """
 
     name: str
@@ -37,7 +37,13 @@ class FeedKind:
     only_entity: str | None = None
     other_tables: frozenset[str] = field(default_factory=frozenset)
     named_by_record: bool = False
-    record_entity: str | None = None
+    record_entity: str | tuple[str, ...] | None = None
+
+    def holds_records(self, entity: str) -> bool:
+        """Is a row of this table a delivered record?"""
+        if self.record_entity is None:
+            return True
+        return entity in ((self.record_entity,) if isinstance(self.record_entity, str) else self.record_entity)
 
 
 _TABLES = {
@@ -47,6 +53,8 @@ _TABLES = {
     ".parquet": "parquet",
 }
 """Formats of tables: whoever may send one of them may send all."""
+
+_REGISTRY_RECORDS = ("event", "dictionary_item")
 
 FEED_KINDS: Mapping[str, FeedKind] = {
     kind.name: kind
@@ -68,6 +76,12 @@ FEED_KINDS: Mapping[str, FeedKind] = {
         FeedKind("public_statistics", _TABLES, "public_statistics"),
         FeedKind(
             "hl7_v2", dict.fromkeys((".hl7", ".txt", ".msg", ".mllp"), "hl7"), "hl7_v2", named_by_record=True, record_entity="message"
+        ),
+        FeedKind(
+            "redcap", dict.fromkeys((".csv", ".txt", ".tsv"), "redcap"), "redcap", named_by_record=True, record_entity=_REGISTRY_RECORDS
+        ),
+        FeedKind(
+            "cdisc_odm", dict.fromkeys((".xml", ".odm", ".csv"), "odm"), "cdisc_odm", named_by_record=True, record_entity=_REGISTRY_RECORDS
         ),
         FeedKind("ccda", dict.fromkeys((".xml", ".ccda", ".cda"), "ccda"), "ccda", named_by_record=True, record_entity="document_part"),
     )

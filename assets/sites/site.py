@@ -17,6 +17,7 @@ from typing import Any, NoReturn
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from assets.contracts.table import load_contract
+from assets.formats.registry_settings import SettingsError, read_settings
 from assets.sites.feed_kinds import FEED_KINDS, FeedKind
 from assets.sites.layout import FIELDS, TableLayout, read_layout
 
@@ -25,11 +26,12 @@ _SITE_ID = re.compile(r"^[a-z][a-z0-9_]{1,30}$")
 _FEED_FIELDS = {
     "encoding", "delimiter", "quote", "time_zone", "files", "columns", "null_values", "assigning_authority", "sheets", "tables",
     "archive_names",
+    "registry",
 }  # fmt: skip
 _WIDE = ("utf-16", "utf-32")
 NO_DATA = "-"
 """What a site file calls the table of a sheet that holds no data."""
-KINDS = ("hospital", "biobank", "agency", "consent_service")
+KINDS = ("hospital", "biobank", "registry", "agency", "consent_service")
 LEGAL_BASES = ("consented", "published")
 
 
@@ -62,6 +64,7 @@ class Feed:
             a sheet holds no data.
         tables: Entity -> how its files are laid out.
         archive_names: Encoding of names in archives that do not say themselves that they are UTF-8.
+        registry: Registries: what the items are (`assets/formats/registry_settings.py`).
     """
 
     kind: FeedKind
@@ -76,6 +79,7 @@ class Feed:
     sheets: Mapping[str, str] = field(default_factory=dict)
     tables: Mapping[str, TableLayout] = field(default_factory=dict)
     archive_names: str = "utf-8"
+    registry: Mapping[str, Any] = field(default_factory=dict)
 
     def layout(self, entity: str | None) -> TableLayout:
         """How the files of an entity are laid out."""
@@ -173,11 +177,16 @@ class _Reader:
         for entity in body.get("columns", {}):
             if entity not in entities:
                 self._complain(f"{where}.columns.{entity}", f"is no entity of {kind.family}", self._near(entity, entities))
+        registry = body.get("registry", {})
+        try:
+            read_settings(registry)
+        except SettingsError as error:
+            self._complain(f"{where}.registry.{error.field}", error.what, error.remedy)
         return Feed(
             kind, encoding, str(body.get("delimiter", ",")), str(body.get("quote", '"')), zone, dict(body.get("files", {})),
             {e: dict(c) for e, c in body.get("columns", {}).items()}, tuple(body.get("null_values", ("",))),
             str(body.get("assigning_authority", "")), {normal_name(s): e for s, e in body.get("sheets", {}).items()},
-            self._tables(f"{where}.tables", body.get("tables", {}), kind.family, encoding), names,
+            self._tables(f"{where}.tables", body.get("tables", {}), kind.family, encoding), names, registry,
         )  # fmt: skip
 
     def _encoding(self, where: str, value: Any) -> str:

@@ -12,7 +12,7 @@
     older than a bulk-delete tombstone; people, dates and scopes that consent_relation does not cover; rows without a person.
     event_date: SQL over the contract's columns giving the day (or instant, cut at UTC) of the record. A row without a date
     passes only where consent is open to the past (valid_from null or before 1900). Without event_date, any interval admits.
-    scope: clinical, genomic, specimen, claims, lifelog or imaging; an interval of scope `all` admits every scope.
+    scope: one of consent_scopes(); an interval of scope `all` admits every scope.
     sequence: also yield `_sequence`, the sender's number of the delivery, for records that are replaced as a set. -#}
 {% macro consented_rows(family, entity, event_date=none, scope='clinical', sequence=false) -%}
   {%- set plan = lake_plan() -%}

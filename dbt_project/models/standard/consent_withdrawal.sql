@@ -1,6 +1,7 @@
 {{ config(partition_by='person_bucket') }}
 
--- Who withdrew from what, and has not agreed again. Consent that merely ran out is no withdrawal.
+-- Who withdrew from what, and has not agreed again. Consent that merely ran out is no withdrawal; nor is a no in a registry's form, which orders
+-- nothing to be destroyed.
 {% set scopes = ['clinical', 'genomic', 'specimen', 'claims', 'lifelog', 'imaging'] %}
 
 with events as (

@@ -4,7 +4,7 @@
 -- nothing; where its scope is known it ends what was granted before, for nobody knows what the person wanted instead.
 with delivered as (
 
-    {{ union_by_name(['stg_consent__events', 'stg_fhir__consents']) }}
+    {{ union_by_name(['stg_consent__events', 'stg_fhir__consents', 'stg_registry__consents']) }}
 
 ),
 

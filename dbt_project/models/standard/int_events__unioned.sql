@@ -48,7 +48,8 @@ with events as (
         'int_specimens__shaped',
         'int_participant_events__shaped',
         'int_claim_events__shaped',
-        'int_claim_checkups__shaped'
+        'int_claim_checkups__shaped',
+        'int_registry_events__shaped'
     ]) }}
 
 ),

@@ -15,7 +15,8 @@ with records as (
 
     {{ union_by_name([
         'stg_fhir__patients', 'stg_ccda__patients', 'stg_synthea_csv__patients', 'stg_emr_csv__patients', 'stg_lims__donors', 'stg_biobank_participants__persons', 'stg_omop__persons', 'stg_omop__deaths',
-        'int_claim_persons__bounded', 'stg_hl7_v2__patients', 'stg_death_registry__deaths'
+        'int_claim_persons__bounded', 'stg_hl7_v2__patients', 'stg_death_registry__deaths',
+        'stg_registry__participants'
     ]) }}
 
 ),

@@ -220,6 +220,7 @@ SEEN_ELSEWHERE = {
     "corrupt_archive", "unsafe_member", "ambiguous_member", "member_name", "encrypted_member", "nested_archive", "junk_file",
     "no_data", "unknown_sheet",  # tests/integration/test_workbooks.py
     "invalid_dicom", "truncated_dicom", "dicom_directory", "not_dicom",  # test_dicom.py
+    "unclear_transaction", "not_odm", "no_dictionary",  # golden files cdisc_odm, redcap
     "missing_parent",  # tests/golden/test_claims.py
     "unreadable_file", "record_count_differs",  # below; landing
     "missing_header", "bad_separators", "unsupported_message", "truncated_message", "batch_count_differs",  # tests/golden/test_hl7_v2.py

@@ -224,7 +224,8 @@ def _load(marts: Marts, events: list[Event]) -> None:
     types |= dict.fromkeys(("effective_date", "valid_until_date", "covers_from_date"), pa.date32())
     delivered = pa.table({n: pa.array(v, types.get(n, pa.string())) for n, v in columns.items()})  # read by name below
     marts.db.execute("create or replace table stg_consent__events as from delivered")
-    marts.db.execute("create or replace table stg_fhir__consents as from stg_consent__events limit 0")
+    for other in ("stg_fhir__consents", "stg_registry__consents"):
+        marts.db.execute(f"create or replace table {other} as from stg_consent__events limit 0")
     marts.db.execute("create or replace table seed_consent_form (form_code varchar, permission_code varchar, modifier_codes varchar)")
     marts.db.executemany("insert into seed_consent_form values (?, ?, ?)", [(k, *v) for k, v in FORMS.items()])
     marts.db.execute("create or replace table people_sighting (person_id bigint, person_bucket integer, site varchar)")
