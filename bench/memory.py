@@ -91,26 +91,33 @@ def main() -> None:
 
 
 def _land(kind: str, size: int) -> Iterator[str]:
-    site, feed, name, write = KINDS[kind]
     with tempfile.TemporaryDirectory(prefix="biodam-bench-") as folder:
         lake, log = Path(folder) / "lake", Path(folder) / "land.log"
-        delivery = lake / "inbox" / site / feed / "bench"
-        delivery.mkdir(parents=True)
-        write(delivery / name, size)
-        _close(delivery, site, feed, name)
-        held = (delivery / name).stat().st_size
+        held = deliver(lake, kind, size)
         cost: Cost = run([sys.executable, "-c", LAND, str(lake)], log=log)
         state, delivered, landed, quarantined, duplicate = log.read_text().strip().splitlines()[-1].split()
         yield f"{kind:5}{held / 1e6:8,.0f} MB {cost}   {int(delivered):,} records: {state} {landed}, {quarantined} quarantined, {duplicate} twice"
         shutil.rmtree(lake)
 
 
-def _close(delivery: Path, site: str, feed: str, name: str) -> None:
+def deliver(lake: Path, kind: str, size: int) -> int:
+    """Write a file of a kind into the inbox of a lake, with its manifest; returns its bytes."""
+    site, feed, name, write = KINDS[kind]
+    delivery = lake / "inbox" / site / feed / "bench"
+    delivery.mkdir(parents=True)
+    write(delivery / name, size)
     with (delivery / name).open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
-    entry = {"path": name, "sha256": digest, "bytes": (delivery / name).stat().st_size}
-    manifest = {"site": site, "feed": feed, "delivery_id": "bench", "sequence": 1, "files": [entry]}
+    held = (delivery / name).stat().st_size
+    manifest = {
+        "site": site,
+        "feed": feed,
+        "delivery_id": "bench",
+        "sequence": 1,
+        "files": [{"path": name, "sha256": digest, "bytes": held}],
+    }
     (delivery / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
+    return held
 
 
 if __name__ == "__main__":

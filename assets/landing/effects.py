@@ -28,7 +28,9 @@ from assets.ledger.deliveries import DeliveryKey
 from assets.privacy.scrub import EntityRules
 
 TOMBSTONE = "tombstone"
-_MEMORY = "1GB"
+_MEMORY = "256MB"
+_SHARE_ROWS = 500_000
+"""Rows of the delivery grouped by record at a time: a group is a hash table's entry, and a delivery may be of any size."""
 _ROUNDS = 3  # place -> provider -> role: no standard chains further
 
 
@@ -126,14 +128,18 @@ class _Search:
 
     def _look_at_moves(self, table: str) -> None:
         """Records of which this delivery makes versions lie in several buckets, its own versions among themselves included."""
-        own = f"select record_id, person_bucket, person_id from {table} where {self._is_own}"
-        inside = self._run.execute(
-            f"select list(distinct person_bucket), list(distinct person_id) from ({own})"
-            " group by record_id having min(person_bucket) <> max(person_bucket)"
-        ).fetchall()
-        for buckets, people in inside:
-            self.effects.moves.update(permutations(map(int, buckets), 2))
-            self.effects.people.update(int(person) for person in people if person is not None)
+        rows = self._ints(f"select count(*) from {table} where {self._is_own}")[0]
+        shares = rows // _SHARE_ROWS + 1
+        for share in range(shares):
+            own = f"select record_id, person_bucket, person_id from {table} where {self._is_own} and record_id % {shares} = {share}"
+            moved = f"select record_id from ({own}) group by record_id having min(person_bucket) <> max(person_bucket)"
+            inside = self._run.execute(
+                f"select list(distinct person_bucket), list(distinct person_id) from ({own}) semi join ({moved}) using (record_id)"
+                " group by record_id"
+            ).fetchall()
+            for buckets, people in inside:
+                self.effects.moves.update(permutations(map(int, buckets), 2))
+                self.effects.people.update(int(person) for person in people if person is not None)
         if not self._has_earlier(table):
             return
         found = self._run.execute(

@@ -27,9 +27,9 @@ _JOIN = "\x1f"
 
 
 def read_spool(*paths: Path) -> Iterator[pa.RecordBatch]:
-    """Batches of one spooled entity, mapped into memory and read one by one, file after file."""
+    """Batches of one spooled entity, read one by one, file after file. Not mapped: pages of a mapped file count as memory of the process."""
     for path in paths:
-        with pa.memory_map(str(path)) as source, pa.ipc.open_stream(source) as reader:
+        with pa.OSFile(str(path)) as source, pa.ipc.open_stream(source) as reader:
             yield from reader
 
 
@@ -129,14 +129,16 @@ class Pseudonymiser:
         """Contract columns that the spool holds."""
         return [c.name for c in self.entity.columns if self.rules[c.name].verb != "person_of"]
 
-    def record_ids(self, batch: pa.RecordBatch) -> pa.Array | None:
-        """Surrogates of the record's own id, or None where the table has no record id."""
-        rule = self.rules.get("record_id")
-        if rule is None:
-            return None
+    @property
+    def has_record_ids(self) -> bool:
+        """Has the table a record id?"""
+        return "record_id" in self.rules
+
+    def record_ids(self, batch: pa.RecordBatch) -> pa.Array:
+        """Surrogates of the record's own id."""
         if self.entity.name == "tombstone":
             return self._tombstones(batch)
-        return self.surrogates.column(batch["record_id"], str(rule.scope))
+        return self.surrogates.column(batch["record_id"], str(self.rules["record_id"].scope))
 
     def _tombstones(self, batch: pa.RecordBatch) -> pa.Array:
         """A deleted resource has the scope of its own type."""
@@ -175,6 +177,21 @@ class Pseudonymiser:
         return ids.take(encoded.indices), pc.fill_null(buckets.take(encoded.indices), NOBODY)
 
 
+SHARE_ROWS = 1_000_000
+"""Rows that are sorted at a time. Memory of a sort is five times that of what it sorts, and a delivery may be of any size."""
+
+
+def _shares(ids: np.ndarray) -> Iterator[np.ndarray]:
+    """Positions of all rows, ascending in each of several parts; rows of one id are in the same part."""
+    parts = 1 << max(0, (len(ids) // SHARE_ROWS).bit_length())
+    if parts == 1:
+        yield np.arange(len(ids))
+        return
+    part_of = (ids & (min(parts, 256) - 1)).astype(np.uint8)
+    for part in range(min(parts, 256)):
+        yield np.flatnonzero(part_of == part)
+
+
 def number_repeats(ids: np.ndarray) -> np.ndarray:
     """Give rows that share a natural key different ids: the k-th repeat gets a fixed mix of key and k.
 
@@ -184,24 +201,28 @@ def number_repeats(ids: np.ndarray) -> np.ndarray:
     Returns:
         int64 of the same length; first occurrences keep their value.
     """
-    order = np.argsort(ids, kind="stable")
-    ranked = ids[order]
-    starts = np.flatnonzero(np.r_[True, ranked[1:] != ranked[:-1]])
-    if len(starts) == len(ids):
-        return ids
-    occurrence = np.arange(len(ids)) - np.repeat(starts, np.diff(np.r_[starts, len(ids)]))
-    mixed = (ranked.astype(np.uint64) + occurrence.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)) & np.uint64(0x7FFFFFFFFFFFFFFF)
-    out = np.empty_like(ids)
-    out[order] = np.where(occurrence == 0, ranked, mixed.astype(np.int64))
+    out = ids
+    for places in _shares(ids):
+        own = ids[places]
+        order = np.argsort(own, kind="stable")
+        ranked = own[order]
+        starts = np.flatnonzero(np.r_[True, ranked[1:] != ranked[:-1]])
+        if len(starts) == len(own):
+            continue
+        occurrence = np.arange(len(own)) - np.repeat(starts, np.diff(np.r_[starts, len(own)]))
+        mixed = (ranked.astype(np.uint64) + occurrence.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)) & np.uint64(0x7FFFFFFFFFFFFFFF)
+        out = out.copy() if out is ids else out
+        out[places[order]] = np.where(occurrence == 0, ranked, mixed.astype(np.int64))
     return out
 
 
 def repeated_rows(ids: np.ndarray) -> np.ndarray:
     """Positions of all rows whose id occurs more than once, ascending. Empty for unique ids."""
-    order = np.argsort(ids, kind="stable")
-    ranked = ids[order]
-    same = ranked[1:] == ranked[:-1]
-    if not same.any():
-        return np.empty(0, np.int64)
-    member = np.r_[same, False] | np.r_[False, same]
-    return np.sort(order[member])
+    found = [np.empty(0, np.int64)]
+    for places in _shares(ids):
+        order = np.argsort(ids[places], kind="stable")
+        ranked = ids[places[order]]
+        same = ranked[1:] == ranked[:-1]
+        if same.any():
+            found.append(places[order[np.r_[same, False] | np.r_[False, same]]])
+    return np.sort(np.concatenate(found))

@@ -30,10 +30,11 @@ from assets.landing.collector import paused_collector
 from assets.landing.door import sha256_of, stored_folder
 from assets.landing.effects import find_effects
 from assets.landing.files import FileJob
-from assets.landing.identify import Pseudonymiser, number_repeats, read_spool, repeated_rows, resolve_people
+from assets.landing.identify import Pseudonymiser, number_repeats, read_spool, resolve_people
 from assets.landing.job import LIMITS, build_job, file_jobs
 from assets.landing.manifest import Manifest, read_manifest
 from assets.landing.parents import ParentCollector, orphan_row
+from assets.landing.repeats import rows_said_twice
 from assets.landing.workspace import Workspace
 from assets.ledger.commits import CommitEntry
 from assets.ledger.deliveries import DeliveryKey, FileCount, QuarantineRow, Receipt
@@ -300,25 +301,7 @@ class _Delivery:
         """
         if ids is None or maker.rules["record_id"].verb == "key":
             return np.empty(0, np.int64)
-        suspects = repeated_rows(ids)
-        if len(suspects) == 0:
-            return suspects
-        found: list[tuple[int, int, str]] = []
-        position = 0
-        for batch in read_spool(*paths):
-            here = suspects[(suspects >= position) & (suspects < position + batch.num_rows)] - position
-            rows = batch.select(maker.spooled).take(pa.array(here)).to_pylist()
-            places = (here + position).tolist()
-            found += [(0 if ranks is None else int(ranks[p]), p, repr(row)) for p, row in zip(places, rows, strict=True)]
-            position += batch.num_rows
-        newest: dict[int, str] = {}
-        dropped: list[int] = []
-        for _, place, text in sorted(found):
-            record = int(ids[place])
-            if newest.get(record) == text:
-                dropped.append(place)
-            newest[record] = text
-        return np.array(sorted(dropped), np.int64)
+        return rows_said_twice(lambda: read_spool(*paths), maker.spooled, ids, ranks)
 
     def _batches(
         self, maker: Pseudonymiser, paths: tuple[Path, ...], ids: np.ndarray | None, dropped: np.ndarray, written: _Written
@@ -483,10 +466,13 @@ def _counts(files: np.ndarray) -> dict[int, int]:
 
 
 def _record_ids(maker: Pseudonymiser, paths: tuple[Path, ...], ranks: np.ndarray | None) -> np.ndarray | None:
-    parts = [maker.record_ids(batch) for batch in read_spool(*paths)]
-    if not parts or parts[0] is None:
+    if not maker.has_record_ids:
         return None
-    ids = np.concatenate([p.to_numpy() for p in parts if p is not None])
+    ids = np.empty(sum(batch.num_rows for batch in read_spool(*paths)), np.int64)
+    position = 0
+    for batch in read_spool(*paths):
+        ids[position : position + batch.num_rows] = maker.record_ids(batch).to_numpy()
+        position += batch.num_rows
     if maker.rules["record_id"].verb != "key":
         return ids
     if ranks is None:
