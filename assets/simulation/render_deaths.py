@@ -114,7 +114,7 @@ def _before_birth(birth: Ints, owner: Ints) -> Frame:
     return Frame(
         {
             "owner": owner,
-            "day": birth - 365,
+            "day": birth - 3653,
             "delivery": np.zeros(len(owner), dtype=np.int64),
             "plant": np.full(len(owner), NUMBER["before_birth"], dtype=np.int64),
         }

@@ -122,6 +122,13 @@ _FACTS: Mapping[str, tuple[str, str, str]] = {
            from (select *, 'a11' as site from claims where a11_claim is not null union all select *, 'a12' from claims where a12_claim is not null)""",
         """select person_id, site, concat_ws('|', started_date, ended_date, adjudicated_total_won, is_after_death) as says from lake.claim""",
     ),
+    "registered death": (
+        "claims",
+        """select person, 'a13' as site, death_date as day, concat_ws('|', death_date, coalesce(nullif(external_cause, ''), cause)) as says
+           from deaths where known_at_a13""",
+        """select person_id, site, concat_ws('|', death_date, cause_source_value) as says
+           from lake.death_record where source_kind = 'registry' and not is_before_birth""",
+    ),
     "image series": (
         "imaging",
         "select person, 'h16' as site, series_date as day, concat_ws('|', modality, series_date, instance_count, has_burned_in_annotation) as says from images",
@@ -228,9 +235,9 @@ _COMPARED = """
 
 
 def _facts(connection: duckdb.DuckDBPyConnection) -> Iterator[Score]:
-    """Facts of hospitals and devices by person; claims by themselves, for agencies do not tell birth dates."""
+    """Facts of hospitals and devices by person; those of agencies by themselves, for they do not tell birth dates."""
     for kind, (scope, truth, lake) in _FACTS.items():
-        named = kind != "claim"
+        named = kind not in ("claim", "registered death")
         sql = _COMPARED.format(
             who="birth_date, gender" if named else "date '1900-01-01' as birth_date, 0 as gender",
             known="inner join known using (person_id)" if named else "",

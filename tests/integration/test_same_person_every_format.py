@@ -101,7 +101,7 @@ class Landed:
 def _sites(folder: Path) -> Path:
     """The sites that the simulator speaks for, and those that tell the same in another way."""
     folder.mkdir(parents=True)
-    for site in ("c01", "h16", *FORMATS):
+    for site in ("c01", "h16", "a13", *FORMATS):
         shutil.copy(REPOSITORY / "assets" / "sites" / f"{site}.toml", folder)
     for site, text in site_files():
         (folder / f"{site}.toml").write_text(text, encoding="utf-8")
@@ -323,6 +323,12 @@ def test_five_people_at_nine_sites_are_five_people(landed: Landed) -> None:
 def test_the_death_is_the_same_day_wherever_a_day_is_known(landed: Landed) -> None:
     found = {(str(day),) for (day,) in landed.biodam.query("select death_date from death")}
     assert found == {(f.begins,) for f in true_facts(landed.chunk) if f.kind == "death"}
+    assert landed.biodam.query("select distinct site from death") == [("a13",)], "the registry speaks first"
+    told = {
+        (str(day),)
+        for (day,) in landed.biodam.query("select death_date from death_record where death_precision = 'day' and not is_before_birth")
+    }
+    assert told == found, "all hospitals and the registry tell that day"
 
 
 def test_each_gap_of_a_format_is_real(landed: Landed) -> None:
