@@ -43,7 +43,8 @@ def parse_timestamps(texts: pa.Array, *, zone: str, partial: bool = False) -> Pa
     Args:
         texts: String column; nulls stay null.
         zone: IANA zone of times written without one.
-        partial: FHIR's rule: a year or month alone is allowed, and a value without a time is the first instant of that period in UTC.
+        partial: FHIR's rule: a year or month alone is allowed. A value without a time is the first instant of that period on the clock of `zone`, so
+            that the day of the site, which is taken from it later, is the day that was written.
 
     Returns:
         timestamp[us, UTC] of the same length.
@@ -52,11 +53,10 @@ def parse_timestamps(texts: pa.Array, *, zone: str, partial: bool = False) -> Pa
         return in_range(pc.cast(texts, UTC_MICROSECONDS))
     except pa.ArrowInvalid:
         pass
-    if not partial:
-        try:
-            return in_range(localise(pc.cast(texts, _NAIVE), zone))
-        except pa.ArrowInvalid:
-            pass
+    try:
+        return in_range(localise(pc.cast(texts, _NAIVE), zone))
+    except pa.ArrowInvalid:
+        pass
     return _each_distinct(texts, lambda distinct: _parse_slowly(distinct, zone, partial))
 
 
@@ -150,7 +150,7 @@ def _parse_slowly(distinct: pa.Array, zone: str, partial: bool) -> Parsed:
             zoned.append(None)
             naive.append(None)
             continue
-        offset = found.offset.upper() if found.offset else ("Z" if partial and not found.clock else None)
+        offset = found.offset.upper() if found.offset else None
         spelt = f"{day.isoformat()}T{found.clock or '00:00:00'}"
         zoned.append(spelt + offset if offset else None)
         naive.append(None if offset else spelt)

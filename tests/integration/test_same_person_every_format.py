@@ -201,7 +201,7 @@ def device_facts(chunk: Chunk) -> set[Fact]:
 _QUERIES: Mapping[str, str] = {
     "visit": "select site, person_id, visit_concept_id, visit_start_date::varchar, visit_end_date::varchar, '', null from visit_occurrence",
     "visit clock": "select site, person_id, visit_concept_id, {start}, {end}, '', null from visit_occurrence where visit_start_datetime is not null",
-    "condition": "select site, person_id, condition_concept_id, condition_start_date::varchar, '', '', null from condition_occurrence",
+    "condition": "select site, person_id, condition_concept_id, condition_start_date::varchar, '', {condition_clock}, null from condition_occurrence",
     "drug": """select site, person_id, drug_concept_id, drug_exposure_start_date::varchar, drug_exposure_end_date::varchar, '', null
                from drug_exposure where drug_concept_id not in ({vaccines})""",
     "vaccination": """select site, person_id, drug_concept_id, drug_exposure_start_date::varchar, '', '', null
@@ -240,7 +240,9 @@ def facts_by_site(landed: Landed) -> dict[str, set[Fact]]:
     found: dict[str, set[Fact]] = {site: set() for site in (*FORMATS, *AGAIN)}
     for kind, sql in _QUERIES.items():
         clocks = {"start": "visit_start_datetime", "end": "visit_end_datetime", "measured": "measurement_datetime"}
-        text = sql.format(vaccines=vaccines, **{name: _korean(column) for name, column in clocks.items()})
+        # a fact known by its day begins with that day on the site's clock, or tells no time
+        day = f"coalesce(nullif({_korean('condition_start_datetime')}, condition_start_date || ' 00:00:00'), '')"
+        text = sql.format(condition_clock=day, vaccines=vaccines, **{name: _korean(column) for name, column in clocks.items()})
         for site, person, *rest in query(text):
             fact = Fact(names[person], kind, *rest)
             assert fact not in found[site], f"{site} says twice: {fact}"

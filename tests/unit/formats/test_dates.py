@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime
+from zoneinfo import ZoneInfo
 
 import pyarrow as pa
 import pytest
@@ -10,18 +11,18 @@ import pytest
 from assets.formats.dates import parse_dates, parse_parts, parse_timestamps, zone_is_known
 
 TIMES = [
-    # text                                 Seoul wall clock -> UTC                          FHIR: partial dates, first instant in UTC
+    # text                                 Seoul wall clock -> UTC                          FHIR: partial dates, first instant in Seoul
     ("2015-08-23T01:16:09+00:00", datetime(2015, 8, 23, 1, 16, 9), datetime(2015, 8, 23, 1, 16, 9)),
     ("2015-08-23T01:16:09-05:00", datetime(2015, 8, 23, 6, 16, 9), datetime(2015, 8, 23, 6, 16, 9)),
     ("2015-08-23T01:16:09.1234567Z", datetime(2015, 8, 23, 1, 16, 9, 123456), datetime(2015, 8, 23, 1, 16, 9, 123456)),
     ("2015-08-23 01:16:09", datetime(2015, 8, 22, 16, 16, 9), datetime(2015, 8, 22, 16, 16, 9)),
-    ("2015-08-23", datetime(2015, 8, 22, 15), datetime(2015, 8, 23)),
-    ("20150823", datetime(2015, 8, 22, 15), datetime(2015, 8, 23)),
+    ("2015-08-23", datetime(2015, 8, 22, 15), datetime(2015, 8, 22, 15)),
+    ("20150823", datetime(2015, 8, 22, 15), datetime(2015, 8, 22, 15)),
     ("2015/08/23 10:30", datetime(2015, 8, 23, 1, 30), datetime(2015, 8, 23, 1, 30)),
     ("20150823103000", datetime(2015, 8, 23, 1, 30), datetime(2015, 8, 23, 1, 30)),
     (" 2015-08-23T01:16:09Z ", datetime(2015, 8, 23, 1, 16, 9), datetime(2015, 8, 23, 1, 16, 9)),
-    ("2015-08", None, datetime(2015, 8, 1)),
-    ("2015", None, datetime(2015, 1, 1)),
+    ("2015-08", None, datetime(2015, 7, 31, 15)),
+    ("2015", None, datetime(2014, 12, 31, 15)),
     ("2201-12-13T00:00:00Z", datetime(2201, 12, 13), datetime(2201, 12, 13)),  # MIMIC's shifted dates
     ("1987-05-10 02:30:00", datetime(1987, 5, 9, 17), datetime(1987, 5, 9, 17)),  # skipped by Korean summer time
     ("2015-02-30", None, None),
@@ -42,6 +43,15 @@ def test_time_is_read_or_refused(text: str, local: datetime | None, fhir: dateti
         parsed = parse_timestamps(pa.array([text]), zone="Asia/Seoul", partial=partial)
         assert parsed.values.to_pylist() == [wanted and wanted.replace(tzinfo=UTC)]
         assert parsed.bad == (() if wanted else (0,))
+
+
+@pytest.mark.parametrize("zone", ["America/New_York", "UTC", "Asia/Seoul"])
+@pytest.mark.parametrize("texts", [["2020-05-11", "2021-11-07"], ["2020-05-11", "2021-11-07", "2014", "2014-02-01T10:00:00Z"]])
+def test_a_day_stays_that_day_on_the_clock_of_its_site(zone: str, texts: list[str]) -> None:
+    """Incident: a FHIR date without a time was midnight in UTC. At sites west of Greenwich, whose day is taken from their own clock, every diagnosis and
+    every death known by its day alone was dated to the day before; at eastern ones its time was 09:00 where HL7 v2 and C-CDA said 00:00."""
+    found = parse_timestamps(pa.array(texts), zone=zone, partial=True).values.to_pylist()
+    assert [at.astimezone(ZoneInfo(zone)).replace(tzinfo=None) for at in found[:2]] == [datetime(2020, 5, 11), datetime(2021, 11, 7)]
 
 
 def test_all_spellings_in_one_column_are_read_as_each_by_itself() -> None:

@@ -94,14 +94,14 @@ def test_the_first_alternative_with_a_value_counts(read_fhir: Read) -> None:
     assert (rows["c"]["value_unit"], rows["d"]["value_unit"], rows["d"]["value_number"]) == ("%", "percent", 0.001)
 
 
-def test_partial_dates_are_the_first_instant_in_utc_whatever_the_zone(read_fhir: Read) -> None:
+def test_partial_dates_are_the_first_instant_on_the_clock_of_the_site(read_fhir: Read) -> None:
     dates = {"a": "2014", "b": "2014-05", "c": "2014-05-03", "d": "2014-05-03T10:00:00"}
     found = read_fhir(*(OBSERVATION | {"id": k, "effectiveDateTime": v} for k, v in dates.items()), options={"time_zone": "Asia/Seoul"})
     rows = {row["record_id"]: row["effective_at"] for row in found.tables["observation"]}
     assert rows == {
-        "a": datetime(2014, 1, 1, tzinfo=UTC),
-        "b": datetime(2014, 5, 1, tzinfo=UTC),
-        "c": datetime(2014, 5, 3, tzinfo=UTC),
+        "a": datetime(2013, 12, 31, 15, tzinfo=UTC),
+        "b": datetime(2014, 4, 30, 15, tzinfo=UTC),
+        "c": datetime(2014, 5, 2, 15, tzinfo=UTC),
         "d": datetime(2014, 5, 3, 1, tzinfo=UTC),
     }
 
