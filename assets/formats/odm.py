@@ -34,6 +34,8 @@ from assets.formats.stream import open_source
 Element = etree._Element
 _NAMESPACE = re.compile(r"\{http://www\.cdisc\.org/ns/odm/v(?:1\.[23]|2\.0)\}ODM")
 _SUBJECT, _EVENT, _VERSION = "SubjectData", "StudyEventData", "MetaDataVersion"
+_BEFORE_TEXT = b"\xef\xbb\xbf\xff\xfe\0 \t\r\n"
+"""Byte order marks, white space, and the other half of characters in UTF-16."""
 _LARGE = frozenset({"ReferenceData", "AdminData", "Association", "AuditRecords", "Signatures", "Annotations"})
 
 
@@ -57,8 +59,9 @@ class OdmReader:
         self._tables = CsvTables(job)
         self._dictionary, self._structure = Dictionary(), Structure()
         sound = [f for f in job.files if not self._faults.lost(f.index)]
-        read_dictionaries(self._tables, [f for f in sound if not _is_xml(f)], self._dictionary)
-        for file in (f for f in sound if _is_xml(f)):
+        self._xml = {f.index for f in sound if self._is_xml(f)}
+        read_dictionaries(self._tables, [f for f in sound if f.index not in self._xml], self._dictionary)
+        for file in (f for f in sound if f.index in self._xml):
             self._look_ahead(file)
         for item in self._settings.items:
             self._dictionary.override(item)
@@ -73,13 +76,29 @@ class OdmReader:
             FileRefused: Nothing of it can be used.
         """
         try:
-            if _is_xml(file):
+            if file.index in self._xml:
                 _Walk(self, file).run()
             else:
-                land_dictionary(self._tables.rows(file), file, self._target, self._spool)
+                self._dictionary_file(file)
             self._target.end_file(file.index)
         except FileRefused:
             self._target.drop_file()
+            raise
+
+    def _is_xml(self, file: SourceFile) -> bool:
+        """Does the first byte that is no white space begin a tag? Names say nothing: members of an archive have none."""
+        try:
+            with open_source(file, self._job.limits) as read:
+                return read(4096).lstrip(_BEFORE_TEXT).startswith(b"<")
+        except FileRefused:  # judged when its turn comes
+            return False
+
+    def _dictionary_file(self, file: SourceFile) -> None:
+        try:
+            land_dictionary(self._tables.rows(file), file, self._target, self._spool)
+        except FileRefused as refused:
+            if refused.reason is Reason.HEADER_MISMATCH:
+                raise FileRefused(Reason.NOT_ODM, "neither XML nor a data dictionary") from None
             raise
 
     def _look_ahead(self, file: SourceFile) -> None:
@@ -242,10 +261,6 @@ class _Walk:
     def _reject(self, reason: Reason, rule: str) -> None:
         self._number += 1
         self._reader.reject(self._file, self._number, reason, rule)
-
-
-def _is_xml(file: SourceFile) -> bool:
-    return ".csv" not in file.path.name.lower()
 
 
 def _let_go(element: Element) -> None:

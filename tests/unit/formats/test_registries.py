@@ -173,6 +173,16 @@ def test_metadata_may_stand_in_a_file_that_comes_later(read: Read) -> None:
     assert [(r["item_code"], r["value_number"]) for r in found.tables["answer"]] == [("A", 3.0)]
 
 
+def test_names_of_files_say_nothing_so_archives_may_leave_them_out(read: Read) -> None:
+    data = (
+        BODY
+        % '<SubjectData SubjectKey="1"><StudyEventData StudyEventOID="E"><ItemGroupData><ItemData ItemOID="weight" Value="3"/></ItemGroupData></StudyEventData></SubjectData>'
+    )
+    found = read("odm", "cdisc_odm", {"1": data.encode("utf-16"), "2": DICTIONARY, "3": "neither\n1\n"}, options={"delimiter": ";"})
+    assert [(r["item_code"], r["value_number"]) for r in found.tables["answer"]] == [("weight", 3.0)]
+    assert [f["reason"] for f in found.files] == [None, None, "not_odm"]
+
+
 @pytest.mark.parametrize("size", [1, 7, 4096])
 def test_the_counter_of_odm_does_not_depend_on_where_the_file_is_cut(tmp_path: Path, size: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Three records: an event, a subject without one, an item; what stands in comments and prefixes of other names is none."""
