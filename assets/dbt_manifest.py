@@ -6,6 +6,7 @@ Belongs here: `dbt parse` and its result. Does not belong here: building models 
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Collection, Iterator, Mapping
@@ -18,9 +19,14 @@ from assets.quiet import REPOSITORY, code_version
 
 PROJECT = REPOSITORY / "dbt_project"
 MANIFEST = PROJECT / "target" / "manifest.json"
+PARSED = PROJECT / "target" / "partial_parse.msgpack"
+"""The same as dbt keeps it for itself; builds start from it instead of parsing."""
 _STAMP = PROJECT / "target" / "manifest.stamp"
 
 Node = Mapping[str, Any]
+
+_BESIDE_ROWS = re.compile(r"raw/people/.*|raw/.*/tombstone")
+"""Raw tables that add nothing to a model but change which rows of others it shows."""
 
 
 class ManifestMissing(RuntimeError):
@@ -128,6 +134,22 @@ def untouched_nodes(manifest: Mapping[str, Any], changed: Collection[str], *, da
         elif node.get("config", {}).get("materialized") != "ephemeral":
             left.append(node)
     return left
+
+
+def empty_models(manifest: Mapping[str, Any], landed: Collection[str]) -> set[str]:
+    """Ids of models that read raw tables of which none has ever been landed: they hold no row.
+
+    Args:
+        manifest: The parsed project.
+        landed: Keys of raw tables that exist.
+    """
+    found = set()
+    for unique_id, node in manifest["nodes"].items():
+        sources = (manifest["sources"][i] for i in node.get("depends_on", {}).get("nodes", []) if i in manifest["sources"])
+        own = {key for s in sources if (key := raw_key(s)) is not None and not _BESIDE_ROWS.fullmatch(key)}
+        if node["resource_type"] == "model" and own and own.isdisjoint(landed):
+            found.add(unique_id)
+    return found
 
 
 def _ordered(manifest: Mapping[str, Any]) -> list[Node]:

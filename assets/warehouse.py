@@ -18,7 +18,8 @@ from assets.alerts import raise_alert
 from assets.asset_events import must_report_all, still_current
 from assets.column_lineage import ProjectLineage, Table, relation_of
 from assets.contracts.table import all_entities
-from assets.dbt_manifest import PROJECT, Node, forget_other_checkout, in_build_order, is_current, untouched_nodes
+from assets.dbt_manifest import PROJECT, Node, empty_models, forget_other_checkout, in_build_order, is_current, untouched_nodes
+from assets.dbt_process import LEAVE_OUT
 from assets.lake.commits import read_snapshot
 from assets.lake.dbt_views import REFERENCE
 from assets.landing.workspace import Workspace
@@ -33,6 +34,8 @@ OWNER = "team:data-platform"
 _STANDARDISE = frozenset({"staging", "standard", "vocabulary", "omop"})
 _ATTEMPTS = 4
 """Builds of one run: after each that fails on records of single people, once more without them."""
+_REGISTERED = frozenset({"view", "seed"})
+"""What dbt keeps in its own passing database, not in the lake."""
 _FAILED = frozenset({"error", "fail", "runtime error"})
 
 
@@ -213,20 +216,13 @@ class _Build:
         self._context.log.info(f"dbt rebuilds {what}")
         self._target.mkdir(parents=True, exist_ok=True)
         forget_other_checkout(self._target)
+        left_out = self._left_out()
+        yield from _unchanged(self._context, left_out)
+        self.told.update(n["unique_id"] for n in left_out)
         arguments = [
-            "--log-level-file",
-            "info",
-            "--no-write-json",
-            "build",
-            "--exclude-resource-type",
-            "unit_test",
-            "--profiles-dir",
-            dbt.project_dir,
-        ]
-        if left_out := self._left_out():
-            yield from _unchanged(self._context, left_out)
-            self.told.update(n["unique_id"] for n in left_out)
-            arguments += ["--exclude", " ".join(n["name"] for n in left_out)]
+            "--log-level-file", "info", "--no-write-json", "build", "--profiles-dir", dbt.project_dir, "--exclude-resource-type", "unit_test",
+            *self._selection([n["unique_id"] for n in left_out]),
+        ]  # fmt: skip
         invocation = dbt.cli(arguments, context=self._context, target_path=self._target, raise_on_error=False)
         try:
             yield from self._events(invocation)
@@ -238,6 +234,31 @@ class _Build:
             self.failed.append("dbt")
             self.first_error = _first_line(str(invocation.get_error()).partition("Errors parsed from dbt logs:")[2])
         self._lineage.save()
+
+    def _selection(self, left_out: list[str]) -> list[str]:
+        """What dbt has to run, as it wants to be told.
+
+        Views and seeds are not run one by one where all tables are there: dbt makes those that are read before it starts (macro
+        `register_models`), 2 CPU ms each instead of 25. A test runs where anything that it reads is rebuilt
+        and may hold a row.
+        """
+        if not self._plan.full and self._all_tables_exist():
+            left = {*left_out, *(n["unique_id"] for n in self._manifest["nodes"].values() if n["config"].get("materialized") in _REGISTERED)}
+        else:
+            left = set(left_out)
+        if not left:
+            return []
+        nodes = self._manifest["nodes"]
+        untouched = {*left_out, *self._manifest["sources"], *empty_models(self._manifest, self._plan.raw_versions)}
+        tests = (n for n in nodes.values() if n["resource_type"] == "test")
+        left.update(t["unique_id"] for t in tests if untouched.issuperset(t["depends_on"]["nodes"]))
+        listed = self._target / "left_out.json"
+        listed.write_text(json.dumps({i: nodes[i]["name"] for i in sorted(left)}), encoding="utf-8")
+        return [LEAVE_OUT, str(listed)]
+
+    def _all_tables_exist(self) -> bool:
+        tables = (n for n in in_build_order(self._manifest) if n["config"].get("materialized") == "delta")
+        return all(f"{n['schema']}/{n.get('alias') or n['name']}" in self._plan.model_versions for n in tables)
 
     def _left_out(self) -> list[Node]:
         """Models that read, over whatever way, nothing that changed since the last build."""

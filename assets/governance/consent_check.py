@@ -49,6 +49,8 @@ _COMMENT = re.compile(r"\{#.*?#\}|--[^\n]*|/\*.*?\*/", re.DOTALL)
 _CALL = re.compile(r"\b(consented_rows|unconsented_rows|withdrawn_rows|raw_rows|source)\s*\(\s*['\"]([\w]+)['\"]\s*,\s*['\"](\w+)['\"]")
 _RAW = re.compile(r"\braw_[a-z_]+\"?\s*\.")
 _NUMBERS = re.compile(r"-?\b\d+\b(?:\s*,\s*-?\b\d+\b)*")
+_BUCKETS = re.compile(r"\b(?:\w+\.)?person_bucket between # and #(?: and (?:\w+\.)?person_bucket in \(#\))?")
+"""The buckets of a run (`assets/lake/plan.py: bucket_predicate`); a run that rebuilds everybody has `true` there."""
 _OWN_CODE = Path(__file__).read_text(encoding="utf-8")
 _BY_NAME = re.compile(r"\braw_[a-z_]+\"?\s*\.\s*\"?[a-z]|\b(?:delta_scan|read_parquet|parquet_scan|read_csv|read_json|read_blob|glob)\s*\(")
 
@@ -213,8 +215,8 @@ def _reads_by_name(macro: Node) -> bool:
 
 
 def fingerprint(sql: str) -> str:
-    """Hash of a compiled query and of these rules. Numbers do not count: the buckets of a run and its day are no other query."""
-    return hashlib.sha256((_OWN_CODE + _NUMBERS.sub("#", sql)).encode()).hexdigest()
+    """Hash of a compiled query and of these rules. Numbers and buckets do not count: those of a run and its day are no other query."""
+    return hashlib.sha256((_OWN_CODE + _BUCKETS.sub("true", _NUMBERS.sub("#", sql))).encode()).hexdigest()
 
 
 def _untied(sql: str, people: Iterable[str], relation: str) -> Iterator[str]:

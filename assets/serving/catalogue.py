@@ -130,6 +130,7 @@ def _write(
 ) -> dict[str, int]:
     rows: dict[str, int] = {}
     with duckdb.connect(str(path)) as connection:
+        connection.begin()  # one sync of the disk, not one for each of a thousand comments
         connection.execute(DICTIONARY)
         for model in sorted(models, key=lambda m: m.name):
             snapshot = _snapshot(lake, model)
@@ -138,6 +139,7 @@ def _write(
             _comment(connection, model)
             _describe(connection, model, snapshot, moment, sizes, hashes)
             rows[model.name] = snapshot.rows
+        connection.commit()
     return rows
 
 
