@@ -58,7 +58,7 @@ def drop_unheard_events() -> None:
 
 
 def parsed_project() -> Any:
-    """dbt's own Manifest, as `parse_project` left it; None where there is none of this checkout and this dbt: then dbt parses.
+    """Return the Manifest of dbt, as `parse_project` left it; None where there is none of this checkout and this dbt: then dbt parses.
 
     A lake's first build would otherwise parse everything (5 CPU s: dbt keeps a parse by lake, as the profile names the lake), and each
     later one would look for changed files.
@@ -68,7 +68,7 @@ def parsed_project() -> Any:
     from dbt.version import __version__
 
     try:
-        parsed: Any = Manifest.from_msgpack(PARSED.read_bytes(), decoder=extended_mashumuro_decoder)  # type: ignore[arg-type]
+        parsed: Any = Manifest.from_msgpack(PARSED.read_bytes(), decoder=extended_mashumuro_decoder)
     except Exception:  # absent, cut short, of another dbt: whatever is wrong with it, dbt can parse
         return None
     roots = {node.root_path for node in parsed.nodes.values() if node.resource_type == "seed"}

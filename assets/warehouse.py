@@ -243,7 +243,10 @@ class _Build:
         and may hold a row.
         """
         if not self._plan.full and self._all_tables_exist():
-            left = {*left_out, *(n["unique_id"] for n in self._manifest["nodes"].values() if n["config"].get("materialized") in _REGISTERED)}
+            left = {
+                *left_out,
+                *(n["unique_id"] for n in self._manifest["nodes"].values() if n["config"].get("materialized") in _REGISTERED),
+            }
         else:
             left = set(left_out)
         if not left:

@@ -35,6 +35,9 @@ VARIABLES: Mapping[str, str] = {
 _QUIET = {"DO_NOT_TRACK": "1", "DBT_SEND_ANONYMOUS_USAGE_STATS": "false", "DAGSTER_DISABLE_TELEMETRY": "yes"}
 """Set for every child: nothing we start reports to anybody."""
 
+_DAGSTER_EVENTS = {"DAGSTER_EVENT_BATCH_SIZE": "500"}
+"""The events that announce a run's assets and checks are stored together, not one by one."""
+
 _DAGSTER_YAML = """\
 # Written by orchestration/settings.py where it is absent. Everything stays in this folder.
 telemetry:
@@ -106,7 +109,7 @@ class Settings:
 
     def export(self) -> None:
         """Give child processes (dbt, Dagster's code server) the same lake, and tell them to report to nobody."""
-        os.environ.update(_QUIET, LAKE_ROOT=str(self.lake_root), DAGSTER_HOME=str(self.dagster_home))
+        os.environ.update(_QUIET, **_DAGSTER_EVENTS, LAKE_ROOT=str(self.lake_root), DAGSTER_HOME=str(self.dagster_home))
 
     def write_dagster_home(self) -> None:
         """Make Dagster's folder, with its settings where there are none."""

@@ -56,17 +56,21 @@ class Commits:
 
     def record(self, entry: CommitEntry, *, consent_version: int | None = None) -> None:
         """Append a commit row, chained to the table's newest. Recording the same version again does nothing."""
+        self.record_all([entry], consent_version=consent_version)
+
+    def record_all(self, entries: Iterable[CommitEntry], *, consent_version: int | None = None) -> None:
+        """As `record`, for several commits in one transaction."""
         with self._engine.begin() as connection:
-            newest = connection.execute(
-                sa.select(COMMIT.c.version, COMMIT.c.hash)
-                .where(COMMIT.c.table_key == entry.table_key)
-                .order_by(COMMIT.c.version.desc())
-                .limit(1)
-            ).first()
-            if newest is not None and newest.version >= entry.version:
-                return
-            previous = newest.hash if newest else ""
-            connection.execute(COMMIT.insert().values(**self._chained(entry, previous), consent_version=consent_version))
+            for entry in entries:
+                newest = connection.execute(
+                    sa.select(COMMIT.c.version, COMMIT.c.hash)
+                    .where(COMMIT.c.table_key == entry.table_key)
+                    .order_by(COMMIT.c.version.desc())
+                    .limit(1)
+                ).first()
+                if newest is None or newest.version < entry.version:
+                    chained = self._chained(entry, newest.hash if newest else "")
+                    connection.execute(COMMIT.insert().values(**chained, consent_version=consent_version))
 
     def _chained(self, entry: CommitEntry, previous: str) -> dict[str, Any]:
         return {
