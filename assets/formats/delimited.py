@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import codecs
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv as pv
 
 from assets.formats.faults import Faults
@@ -28,6 +29,10 @@ from assets.formats.text import is_utf8, null_texts, said
 
 _WIDE = re.compile(r"utf[-_]?(16|32)", re.I)
 _REPLACED = "\ufffd".encode()
+_ASCII_STAYS_ASCII = re.compile(r"cp949|euc[-_]?kr|iso8859[-_]\d+|cp125\d|latin[-_]?1", re.I)
+"""Encodings in which bytes below 128 are ASCII and nothing else, whatever stands before them."""
+PIECE_BYTES = 256 * 2**10
+"""Text with quotes that is not beyond doubt is looked at again in pieces of this size. Larger: one bad line makes more good ones slow."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +55,7 @@ class DelimitedReader:
         self._encoding = codecs.lookup(str(options.get("encoding") or "utf-8")).name
         self._is_wide = bool(_WIDE.match(self._encoding))
         self._text_encoding = "utf-8" if self._is_wide or self._encoding in ("ascii", "utf-8-sig") else self._encoding
+        self._keeps_ascii = bool(_ASCII_STAYS_ASCII.fullmatch(self._text_encoding))
         self._delimiter = str(options.get("delimiter") or ",")
         self._quote = str(options.get("quote", '"') or "")
         self._nulls = null_texts(options.get("null_values"))
@@ -138,12 +144,17 @@ class DelimitedReader:
         if texts is not None:
             self._write(table, texts, range(first, first + texts.rows))
             return texts.rows
+        if block.count is not None and len(block.data) > 2 * PIECE_BYTES:
+            number = first
+            for piece in self._grammar.pieces(block, PIECE_BYTES):
+                number += self._block(table, piece, number)
+            return number - first
         good, numbers, rejections, count = self._exact(table, block, first)
         self._spool.reject(table.file.index, rejections)
         if good:
             data = b"".join(good)
-            texts = self._fast(table, Records(data, 0, len(good)))
-            self._write(table, texts or self._slow(table, good), numbers)
+            texts = self._fast(table, Records(data, 0, len(numbers)))
+            self._write(table, texts or self._slow(table, [record for part in good for _, record in self._grammar.split(part)]), numbers)
         return count
 
     def _write(self, table: _Table, texts: Texts, numbers: Sequence[int]) -> None:
@@ -183,6 +194,8 @@ class DelimitedReader:
         return Texts({header: said(found[name].combine_chunks(), self._nulls) for header, name in needed.items()}, found.num_rows)
 
     def _as_utf8(self, data: bytes) -> bytes | None:
+        if data.isascii() and self._keeps_ascii:
+            return data
         if self._text_encoding == "utf-8":
             return data if is_utf8(data) and not (self._is_wide and _REPLACED in data) else None
         try:
@@ -193,20 +206,35 @@ class DelimitedReader:
     # --- the exact way
 
     def _exact(self, table: _Table, block: Records, first: int) -> tuple[list[bytes], list[int], list[Rejection], int]:
-        """(good records, their numbers, the others, how many records there are)."""
+        """(texts of good records, the numbers of these, the others, how many records there are)."""
         good: list[bytes] = []
         numbers: list[int] = []
         rejections: list[Rejection] = []
         number = first
-        for at, record in self._grammar.split(block.data):
-            fault = self._wrong(record, len(table.headers))
+        for at, text, count in self._runs(block, len(table.headers)):
+            fault = self._wrong(text, len(table.headers)) if count == 1 else None
             if fault is None:
-                good.append(record)
-                numbers.append(number)
+                good.append(text)
+                numbers.extend(range(number, number + count))
             else:
                 rejections.append(Rejection(number, fault[0], None, fault[1], self._place(block.offset + at)))
-            number += 1
+            number += count
         return good, numbers, rejections, number - first
+
+    def _runs(self, block: Records, width: int) -> Iterator[tuple[int, bytes, int]]:
+        """(place, text, number of records): single records, and runs of several that are good without a closer look."""
+        if block.count is not None:
+            return ((at, record, 1) for at, record in self._grammar.split(block.data))
+        lines = pc.split_pattern(pa.array([block.data[:-1]], pa.large_binary()), b"\n").flatten()
+        doubtful = pc.not_equal(pc.count_substring(lines, self._delimiter.encode()), width - 1)
+        if width == 1:  # then a blank line has as many delimiters as a good one
+            doubtful = pc.or_(doubtful, pc.less_equal(pc.binary_length(lines), 1))
+        if b"\0" in block.data:
+            doubtful = pc.or_(doubtful, pc.match_substring(lines, b"\0"))
+        if self._as_utf8(block.data) is None:
+            texts = pa.Array.from_buffers(pa.large_string(), len(lines), lines.buffers(), offset=lines.offset)
+            doubtful = pc.or_(doubtful, pc.invert(pc.string_is_ascii(texts)))
+        return _cut(block.data, pc.binary_length(lines), doubtful)
 
     def _wrong(self, record: bytes, width: int) -> tuple[Reason, str | None] | None:
         if b"\0" in record:
@@ -225,6 +253,28 @@ class DelimitedReader:
             texts = [row[place].decode(self._text_encoding) for row in rows]
             columns[header] = said(pa.array(texts, pa.string()), self._nulls)
         return Texts(columns, len(rows))
+
+
+def _cut(data: bytes, lengths: pa.Array, doubtful: pa.Array) -> Iterator[tuple[int, bytes, int]]:
+    """(place, text, number of lines) of each doubtful line and of the runs between them; blank lines are left out.
+
+    Args:
+        data: Lines, each ending with a line feed.
+        lengths: Bytes of each without it.
+        doubtful: Which stand alone; every blank one is among them.
+    """
+    marked = pc.indices_nonzero(doubtful)
+    ends = pc.cumulative_sum(pc.add(lengths, 1)).take(marked).to_pylist()
+    at = line = 0
+    for mark, length, end in zip(marked.to_pylist(), lengths.take(marked).to_pylist(), ends, strict=True):
+        start = end - length - 1
+        if mark > line:
+            yield at, data[at:start], mark - line
+        if data[start:end] not in (b"\n", b"\r\n"):
+            yield start, data[start:end], 1
+        at, line = end, mark + 1
+    if line < len(lengths):
+        yield at, data[at:], len(lengths) - line
 
 
 def _lines(data: bytes, rows: int) -> int:

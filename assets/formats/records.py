@@ -91,6 +91,18 @@ class Grammar:
                 yield at, match.group()
             at = match.end()
 
+    def pieces(self, block: Records, size: int) -> Iterator[Records]:
+        """A block with quotes in pieces of about so many bytes, cut between records."""
+        at = begun = count = 0
+        while (match := self._record.match(block.data, at)) is not None:
+            count += match.group() not in (b"\n", b"\r\n")
+            at = match.end()
+            if at - begun >= size:
+                yield Records(block.data[begun:at], block.offset + begun, count)
+                begun, count = at, 0
+        if at > begun:
+            yield Records(block.data[begun:at], block.offset + begun, count)
+
     def fields(self, record: bytes) -> list[bytes]:
         """Fields of one record, without their quotes."""
         text = record.removesuffix(b"\n").removesuffix(b"\r")

@@ -14,9 +14,10 @@ Cost: two integer columns of the site's earlier rows, and only of tables whose r
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import permutations
+from pathlib import Path
 
 import duckdb
 
@@ -31,6 +32,8 @@ TOMBSTONE = "tombstone"
 _MEMORY = "256MB"
 _SHARE_ROWS = 500_000
 """Rows of the delivery grouped by record at a time: a group is a hash table's entry, and a delivery may be of any size."""
+MOST_LISTED = 10_000
+"""Ids that a query may name one by one."""
 _ROUNDS = 3  # place -> provider -> role: no standard chains further
 
 
@@ -49,7 +52,22 @@ class Effects:
     everybody: bool = False
 
 
-def find_effects(lake: Lake, contract: Contract, rules: Mapping[str, EntityRules], key: DeliveryKey, entities: Iterable[str]) -> Effects:
+@dataclass(frozen=True)
+class Brought:
+    """What a delivery brought.
+
+    Attributes:
+        entities: Those it brought rows of.
+        files: Table key -> data files that hold its rows and no others, relative to the table. Without one, the rows are asked.
+        repeated: Entity -> record ids that it brought more than once, where they are few. Without an entity, the rows are asked.
+    """
+
+    entities: Iterable[str]
+    files: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    repeated: Mapping[str, frozenset[int]] = field(default_factory=dict)
+
+
+def find_effects(lake: Lake, contract: Contract, rules: Mapping[str, EntityRules], key: DeliveryKey, brought: Brought) -> Effects:
     """Look at what a delivery landed beside what its site had delivered before.
 
     Args:
@@ -57,14 +75,14 @@ def find_effects(lake: Lake, contract: Contract, rules: Mapping[str, EntityRules
         contract: Of the delivery's family.
         rules: Allow-lists of the family: they say which column refers to which kind of record.
         key: The delivery.
-        entities: Those it brought rows of.
+        brought: What it brought.
 
     Returns:
         The effects. Asking again for the same delivery gives the same, or more where others landed since.
     """
     with duckdb.connect(config={"memory_limit": _MEMORY, "temp_directory": str(lake.scratch)}) as connection:
-        search = _Search(connection, lake, contract, rules, key)
-        for name in entities:
+        search = _Search(connection, lake, contract, rules, key, brought)
+        for name in brought.entities:
             search.look_at(contract.entities[name])
         search.follow()
         return search.effects
@@ -74,15 +92,18 @@ class _Search:
     """One delivery's effects, as they are found."""
 
     def __init__(
-        self, connection: duckdb.DuckDBPyConnection, lake: Lake, contract: Contract, rules: Mapping[str, EntityRules], key: DeliveryKey
-    ) -> None:
+        self, connection: duckdb.DuckDBPyConnection, lake: Lake, contract: Contract, rules: Mapping[str, EntityRules], key: DeliveryKey,
+        brought: Brought,
+    ) -> None:  # fmt: skip
         self._run = connection
         self._lake = lake
         self._contract = contract
         self._rules = rules
         self._key = key
+        self._brought = brought
         self._is_own = f"_delivery_id = {sql_literal(key.delivery_id)}"
         self._changed: dict[str, set[int]] = {}
+        self._files: dict[str, list[Path]] = {}
         self._tables: dict[str, str | None] = {}
         self._earlier: dict[str, bool] = {}
         self._known: bool | None = None
@@ -94,7 +115,7 @@ class _Search:
         if table is None:
             return
         if entity.person_level and self._verb(entity) == "record":
-            self._look_at_moves(table)
+            self._look_at_moves(entity, table)
         if entity.everybody is not None:
             self._look_at_common_rows(entity, table)
         if not self._site_is_known():
@@ -126,12 +147,9 @@ class _Search:
                     earlier = f"select distinct person_id from {table} where not {self._is_own} and {_is_in(column, ids)}"
                     self.effects.people.update(self._ints(earlier))
 
-    def _look_at_moves(self, table: str) -> None:
+    def _look_at_moves(self, entity: Entity, table: str) -> None:
         """Records of which this delivery makes versions lie in several buckets, its own versions among themselves included."""
-        rows = self._ints(f"select count(*) from {table} where {self._is_own}")[0]
-        shares = rows // _SHARE_ROWS + 1
-        for share in range(shares):
-            own = f"select record_id, person_bucket, person_id from {table} where {self._is_own} and record_id % {shares} = {share}"
+        for own in self._own_versions(entity, table):
             moved = f"select record_id from ({own}) group by record_id having min(person_bucket) <> max(person_bucket)"
             inside = self._run.execute(
                 f"select list(distinct person_bucket), list(distinct person_id) from ({own}) semi join ({moved}) using (record_id)"
@@ -140,7 +158,7 @@ class _Search:
             for buckets, people in inside:
                 self.effects.moves.update(permutations(map(int, buckets), 2))
                 self.effects.people.update(int(person) for person in people if person is not None)
-        if not self._has_earlier(table):
+        if not self._has_earlier(entity):
             return
         found = self._run.execute(
             f"with own as (select distinct record_id, person_bucket from {table} where {self._is_own})"
@@ -149,6 +167,16 @@ class _Search:
         ).fetchall()
         self.effects.moves.update((int(a), int(b)) for a, b, _ in found)
         self.effects.people.update(int(person) for _, _, person in found if person is not None)
+
+    def _own_versions(self, entity: Entity, table: str) -> Iterator[str]:
+        """Queries for the delivery's rows of records that it brought more than once: all versions of a record are in one."""
+        own = f"select record_id, person_bucket, person_id from {table} where {self._is_own}"
+        repeated = self._brought.repeated.get(entity.name)
+        if repeated is not None:
+            yield from [f"{own} and {_is_in('record_id', repeated)}"] if repeated else []
+            return
+        shares = self._ints(f"select count(*) from {table} where {self._is_own}")[0] // _SHARE_ROWS + 1
+        yield from (f"{own} and record_id % {shares} = {share}" for share in range(shares))
 
     def _is_pointed_at(self, entity: Entity) -> bool:
         """May a row of anybody depend on this table? Accounts of messages (HL7 v2) are many, and nothing refers to them."""
@@ -215,6 +243,7 @@ class _Search:
             there = (self._lake.table(entity.key) / "_delta_log").is_dir()
             part = f"site={self._key.site}"
             files = [p for p in read_snapshot(self._lake, entity.key).files if part in p.parts] if there else []
+            self._files[entity.name] = files
             listed = ", ".join(sql_literal(str(p)) for p in files)
             self._tables[entity.name] = f"read_parquet([{listed}], hive_partitioning = false, union_by_name = true)" if files else None
         return self._tables[entity.name]
@@ -222,14 +251,21 @@ class _Search:
     def _site_is_known(self) -> bool:
         """Did this site deliver people before? If not, there is nobody else to touch."""
         if self._known is None:
-            tables = (self._table(e) for e in self._contract.entities.values() if e.person_level)
-            self._known = any(self._has_earlier(t) for t in tables if t is not None)
+            self._known = any(self._has_earlier(e) for e in self._contract.entities.values() if e.person_level)
         return self._known
 
-    def _has_earlier(self, table: str) -> bool:
-        if table not in self._earlier:
-            self._earlier[table] = bool(self._run.execute(f"select exists (from {table} where not {self._is_own})").fetchall()[0][0])
-        return self._earlier[table]
+    def _has_earlier(self, entity: Entity) -> bool:
+        """Did the site deliver rows of an entity before? Where all files are this delivery's own, no row has to be looked at."""
+        if entity.name not in self._earlier:
+            table = self._table(entity)
+            folder = self._lake.table(entity.key)
+            own = self._brought.files.get(entity.key, frozenset())
+            self._earlier[entity.name] = (
+                table is not None
+                and not own.issuperset(str(path.relative_to(folder)) for path in self._files[entity.name])
+                and bool(self._run.execute(f"select exists (from {table} where not {self._is_own})").fetchall()[0][0])
+            )
+        return self._earlier[entity.name]
 
     def _ints(self, query: str) -> list[int]:
         return [int(value) for (value,) in self._run.execute(query).fetchall() if value is not None]

@@ -28,9 +28,9 @@ from assets.lake import tables
 from assets.lake.commits import CommitReceipt
 from assets.landing.collector import paused_collector
 from assets.landing.door import sha256_of, stored_folder
-from assets.landing.effects import find_effects
+from assets.landing.effects import MOST_LISTED, Brought, find_effects
 from assets.landing.files import FileJob
-from assets.landing.identify import Pseudonymiser, number_repeats, read_spool, resolve_people
+from assets.landing.identify import Pseudonymiser, number_repeats, read_spool, repeated_rows, resolve_people
 from assets.landing.job import LIMITS, build_job, file_jobs
 from assets.landing.manifest import Manifest, read_manifest
 from assets.landing.parents import ParentCollector, orphan_row
@@ -137,6 +137,7 @@ class _Delivery:
         self._cause = f"land {key}"
         self._identity_source = "identity"
         self._receipts: dict[str, CommitReceipt] = {}
+        self._repeated: dict[str, frozenset[int]] = {}
 
     def land(self) -> Landing:
         counted = {f.index: self._count(f) for f in self._files}
@@ -301,7 +302,10 @@ class _Delivery:
         """
         if ids is None or maker.rules["record_id"].verb == "key":
             return np.empty(0, np.int64)
-        return rows_said_twice(lambda: read_spool(*paths), maker.spooled, ids, ranks)
+        suspects = repeated_rows(ids)
+        if len(suspects) <= MOST_LISTED:
+            self._repeated[maker.entity.name] = frozenset(ids[suspects].tolist())
+        return rows_said_twice(lambda: read_spool(*paths), maker.spooled, ids, ranks, suspects=suspects)
 
     def _batches(
         self, maker: Pseudonymiser, paths: tuple[Path, ...], ids: np.ndarray | None, dropped: np.ndarray, written: _Written
@@ -435,7 +439,9 @@ class _Delivery:
     def _note_change(self, buckets: set[int], versions: Mapping[str, int]) -> None:
         """Oblige the next build to rebuild whom the rows are about, and whom else they touch."""
         workspace = self._workspace
-        effects = find_effects(workspace.lake, self._contract, load_rules(self._contract.family), self._key, versions)
+        own = {key: frozenset(f["path"] for f in receipt.files) for key, receipt in self._receipts.items()}
+        brought = Brought(versions, own, self._repeated)
+        effects = find_effects(workspace.lake, self._contract, load_rules(self._contract.family), self._key, brought)
         others = {ref.bucket for ref in workspace.vault.people_of(sorted(effects.people)).values()}
         workspace.commits.note_moves(effects.moves)
         workspace.commits.note_change(self._cause, buckets | others, touches_everything=effects.everybody)

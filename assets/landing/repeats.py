@@ -19,8 +19,9 @@ MOST_ROWS = 1_000_000
 
 
 def rows_said_twice(
-    read: Callable[[], Iterable[pa.RecordBatch]], columns: Sequence[str], ids: np.ndarray, ranks: np.ndarray | None
-) -> np.ndarray:
+    read: Callable[[], Iterable[pa.RecordBatch]], columns: Sequence[str], ids: np.ndarray, ranks: np.ndarray | None,
+    *, suspects: np.ndarray | None = None,
+) -> np.ndarray:  # fmt: skip
     """Find them. A row that returns to what an older one said (A, B, A) is a new version: it is none of them.
 
     Args:
@@ -28,11 +29,12 @@ def rows_said_twice(
         columns: What is compared.
         ids: Record id of each row.
         ranks: Order in which rows of one record are compared, before their place; None: by place alone.
+        suspects: Places of all rows whose id occurs more than once, where the caller knows them.
 
     Returns:
         Their places, ascending, int64.
     """
-    suspects = repeated_rows(ids)
+    suspects = repeated_rows(ids) if suspects is None else suspects
     shares = len(suspects) // MOST_ROWS + 1
     found = [suspects[:0]]
     for share in range(shares if len(suspects) else 0):

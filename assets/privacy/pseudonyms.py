@@ -14,6 +14,9 @@ from assets.privacy.keys import VaultKey
 
 _MASK = np.uint64(0x7FFF_FFFF_FFFF_FFFF)
 
+_LOOKED_AT = 1024
+"""Values from which we guess whether hashing each distinct one once is worth finding them."""
+
 
 class RecordSurrogates:
     """Record surrogates of one site.
@@ -32,6 +35,8 @@ class RecordSurrogates:
         """Surrogates of a string column. Same length; nulls stay null."""
         if values.null_count == len(values):
             return pa.nulls(len(values), pa.int64())
+        if pc.count_distinct(values.slice(0, _LOOKED_AT)).as_py() > 0.9 * min(len(values), _LOOKED_AT):  # ids of records: each stands once
+            return self._hash(values, scope)
         encoded = values.dictionary_encode()
         hashed = self._hash(encoded.dictionary, scope)
         return hashed.take(encoded.indices)
