@@ -270,7 +270,7 @@ class _Resolving:
 
     def _known(self) -> dict[Identifier, int]:
         by_lookup: dict[bytes, int] = {}
-        query = sa.select(_IDENTIFIER.c.lookup, _IDENTIFIER.c.person_id).where(_IDENTIFIER.c.lookup.in_(_LOOKUPS))
+        query: sa.Select[Any] = sa.select(_IDENTIFIER.c.lookup, _IDENTIFIER.c.person_id).where(_IDENTIFIER.c.lookup.in_(_LOOKUPS))
         for chunk in _chunks(list(self._lookup.values())):
             by_lookup.update({bytes(lookup): person for lookup, person in self._connection.execute(query, {"lookups": chunk}).all()})
         return {i: by_lookup[h] for i, h in self._lookup.items() if h in by_lookup}

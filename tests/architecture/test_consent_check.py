@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from assets.dbt_manifest import load_manifest
-from assets.governance.consent_check import models_going_round
+from assets.governance.consent_check import fingerprint, models_going_round
 from assets.governance.consent_exceptions import EXCEPTIONS
+from assets.lake.plan import bucket_predicate
 
 Manifest = dict[str, Any]
 STAGED = "model.biodam.stg_fhir__conditions"
@@ -192,3 +193,14 @@ def test_compiled_exception_that_is_not_tied_to_withdrawals_is_named(manifest: M
     assert _named(manifest) == set()
     manifest["nodes"][EXCEPTION]["compiled_code"] = tied.replace("consent_withdrawal", "anything")
     assert "reads raw/lims/specimen without consent_withdrawal" in _of_exceptions(manifest)
+
+
+def test_the_buckets_of_a_run_make_no_other_query() -> None:
+    """Otherwise the first small build after each full one would parse all queries again, 4 CPU s."""
+    query = "select * from raw_fhir.condition as r where {} and exists (select 1 from consent_relation as c where {})"
+    marks = set()
+    for buckets in (None, [3], [3, 4, 5], [3, 9]):
+        template = bucket_predicate(buckets) or "true"
+        marks.add(fingerprint(query.format(template.replace("#", "r.person_bucket"), template.replace("#", "person_bucket"))))
+    assert len(marks) == 1
+    assert fingerprint(query.format("true", "false")) not in marks

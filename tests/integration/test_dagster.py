@@ -371,6 +371,35 @@ def test_event_log_of_the_lake_keeps_few_connections_and_every_event(lake: Path,
         assert len(kept._engines) <= 2
 
 
+def test_what_dagster_is_told_at_once_is_stored_whole_or_not_at_all(lake: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from dagster._core.storage.event_log import SqliteEventLogStorage
+
+    from orchestration.event_log import PooledEventLog
+
+    log = PooledEventLog(str(lake / "events"))
+    with dg.DagsterInstance.ephemeral() as instance:
+        run_id = dg.DagsterRun(job_name="x").run_id
+        for name in ("a", "b", "c"):
+            instance.report_runless_asset_event(dg.AssetMaterialization(name))
+        told = [r.event_log_entry._replace(run_id=run_id) for r in instance.fetch_materializations(dg.AssetKey("a"), limit=1).records]
+        told += [r.event_log_entry._replace(run_id=run_id) for r in instance.fetch_materializations(dg.AssetKey("b"), limit=1).records]
+    log.store_event_batch(told)
+    assert log.all_asset_keys() == [dg.AssetKey("a"), dg.AssetKey("b")]
+    assert len(log.get_logs_for_run(run_id)) == 2
+    once = iter([None])
+
+    def fails_the_second_time(self: Any, event: Any) -> None:
+        next(once)
+        original(self, event)
+
+    original = SqliteEventLogStorage.store_event
+    monkeypatch.setattr(SqliteEventLogStorage, "store_event", fails_the_second_time)
+    with pytest.raises(StopIteration):
+        log.store_event_batch(told)
+    assert len(log.get_logs_for_run(run_id)) == 2
+    log.dispose()
+
+
 def test_second_run_waits_or_says_who_is_working(lake: Path) -> None:
     from assets.run_lock import LakeBusy, hold_lake, holder
 

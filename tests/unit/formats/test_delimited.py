@@ -87,6 +87,40 @@ def test_an_unclosed_quote_costs_one_line_and_not_the_rest(read_csv: Read) -> No
     assert found.reasons == [(2, "unclosed_quote")]
 
 
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_a_bad_line_is_named_by_number_and_place_and_costs_only_itself(read_csv: Read, end: str) -> None:
+    lines = ["Id,NAME,STATE", "a,가,MA", "", "b,x", "c,y,MA", "d,\0,MA", "e,,", "", "f,x,y,z", "g,\udce9,MA", "h,z,MA"]
+    text = [f"{line}{end}".encode("utf-8", "surrogateescape") for line in lines]
+    found = read_csv("organizations", b"".join(text))
+    landed = [(r["record_id"], r["organization_name"], r["_row_number"]) for r in found.tables["organizations"]]
+    assert landed == [("a", "가", 1), ("c", "y", 3), ("e", None, 5), ("h", "z", 8)]
+    assert [(lines[_line_at(text, r["byte_offset"])][:1], r["row_number"], r["reason"]) for r in found.rejected] == [
+        ("b", 2, "ragged_row"), ("d", 4, "nul_byte"), ("f", 6, "ragged_row"), ("g", 7, "encoding"),
+    ]  # fmt: skip
+
+
+def _line_at(lines: list[bytes], offset: int) -> int:
+    return next(i for i in range(len(lines)) if sum(map(len, lines[:i])) == offset)
+
+
+def test_a_bad_line_in_a_long_file_with_quotes_leaves_the_others_as_they_are(read_csv: Read) -> None:
+    rows = [f'r{i},"a ""name"" of {"many, " * 8}words",MA' for i in range(30_000)]
+    rows[17_000] = "r17000,two"
+    found = read_csv("organizations", "Id,NAME,STATE\n" + "\n".join(rows) + "\n")
+    held = found.tables["organizations"]
+    assert [(r["record_id"], r["_row_number"]) for r in held] == [(f"r{i}", i + 1) for i in range(30_000) if i != 17_000]
+    assert {r["organization_name"] for r in held} == {f'a "name" of {"many, " * 8}words'}
+    assert found.reasons == [(17_001, "ragged_row")]
+
+
+def test_a_table_of_one_column_tells_blank_lines_from_short_ones(read_csv: Read) -> None:
+    found = read_csv("organizations", "Id\na\n\n\r\nb\nc,d\n")
+    assert ([(r["record_id"], r["_row_number"]) for r in found.tables["organizations"]], found.reasons) == (
+        [("a", 1), ("b", 2)],
+        [(3, "ragged_row")],
+    )
+
+
 def test_lone_carriage_returns_are_text(read_csv: Read) -> None:
     found = read_csv("organizations", "Id,NAME,STATE\na,one\rtwo,MA\nb,x,MA\n")
     assert [(r["record_id"], r["organization_name"]) for r in found.tables["organizations"]] == [("a", "one\rtwo"), ("b", "x")]

@@ -7,12 +7,15 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
+import pytest
 from dbt_common.events.base_types import EventLevel
 from dbt_common.events.event_manager import EventManager
 from dbt_common.events.types import Note
 
-from assets.dbt_process import drop_unheard_events
+from assets import dbt_process
+from assets.dbt_process import drop_unheard_events, parsed_project, without
 
 _PARENT = """
 import subprocess, sys, time
@@ -70,3 +73,23 @@ def test_only_logs_that_ask_for_debug_events_get_them() -> None:
             assert ear.heard == expected
     finally:
         EventManager.fire_event = original  # type: ignore[method-assign]
+
+
+def test_dbt_starts_on_the_parsed_project_and_parses_itself_where_that_is_not_ones_own(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    project = parsed_project()
+    assert "model.biodam.person" in project.nodes
+    monkeypatch.setattr(dbt_process, "PROJECT", tmp_path)  # another checkout's
+    assert parsed_project() is None
+    monkeypatch.setattr(dbt_process, "PARSED", tmp_path / "cut_short")
+    (tmp_path / "cut_short").write_bytes(dbt_process.PARSED.parent.name.encode())
+    assert parsed_project() is None
+
+
+def test_only_what_is_named_is_left_out() -> None:
+    project = parsed_project()
+    arguments = without({"model.biodam.person": "person"}, project)
+    assert arguments[:3] == ["--indirect-selection", "empty", "--exclude"]
+    assert [i for i, node in project.nodes.items() if arguments[3].removeprefix("tag:") in node.tags] == ["model.biodam.person"]
+    assert without({"model.biodam.person": "person"}, None)[3:] == ["person"]
