@@ -270,9 +270,10 @@ class _Resolving:
 
     def _known(self) -> dict[Identifier, int]:
         by_lookup: dict[bytes, int] = {}
-        query: sa.Select[Any] = sa.select(_IDENTIFIER.c.lookup, _IDENTIFIER.c.person_id).where(_IDENTIFIER.c.lookup.in_(_LOOKUPS))
+        query = sa.select(_IDENTIFIER.c.lookup, _IDENTIFIER.c.person_id).where(_IDENTIFIER.c.lookup.in_(_LOOKUPS))
         for chunk in _chunks(list(self._lookup.values())):
-            by_lookup.update({bytes(lookup): person for lookup, person in self._connection.execute(query, {"lookups": chunk}).all()})
+            rows: Sequence[Any] = self._connection.execute(query, {"lookups": chunk}).all()
+            by_lookup.update({bytes(lookup): person for lookup, person in rows})
         return {i: by_lookup[h] for i, h in self._lookup.items() if h in by_lookup}
 
     def _resident_numbers(self, people: set[int]) -> dict[int, set[bytes]]:
