@@ -17,6 +17,7 @@ from assets.dbt_manifest import PROJECT, load_manifest
 from assets.feeds import reference
 from assets.feeds.landed import landed, people_specs
 from assets.governance.consent_asset import consent_check
+from assets.governance.consents import consents
 from assets.governance.deliveries import deliveries_asset
 from assets.governance.upkeep_assets import UPKEEP
 from assets.resources import FastDbt, LakeResource
@@ -60,6 +61,7 @@ def build_defs(overrides: Mapping[str, Any] | None = None, settings: Settings | 
             *reference.vocabulary_specs(),
             warehouse_assets(manifest),
             catalogue_asset(manifest),
+            consents,
             deliveries_asset(sites, ends),
             *UPKEEP,
         ],

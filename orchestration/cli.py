@@ -15,6 +15,7 @@ from typing import Any
 import click
 
 from orchestration.commands import upkeep
+from orchestration.commands.consent import consent
 from orchestration.errors import FAILED, UserError, explain
 from orchestration.settings import VARIABLES, Settings, read_settings
 
@@ -244,6 +245,7 @@ def vocabulary_load(settings: Settings, folder: Path) -> None:
     click.echo("Next: biodam run")
 
 
+cli.add_command(consent)
 upkeep.add_to(cli)
 
 

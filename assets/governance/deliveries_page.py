@@ -15,14 +15,15 @@ from zoneinfo import ZoneInfo
 
 from assets.formats.reasons import Reason
 from assets.governance.accounts import Accounts, FeedAccount
-from assets.governance.plots import COLOURS, sparkline, stacked_bars
+from assets.governance.markdown import table
+from assets.governance.plots import sparkline, stacked_bars
 
 WEEKS = 12
 """How far back the trend goes."""
 
 _SEOUL = ZoneInfo("Asia/Seoul")
 _MOST_ROWS = 40
-_OUTCOMES = tuple(COLOURS)
+_OUTCOMES = ("landed", "quarantined", "duplicate")
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,7 @@ def deliveries_page(accounts: Accounts, trend: Trend, *, day: date, expected_day
         _late(came, day, expected_days),
         "## What came",
         f"Last column: records of each of the last {WEEKS} weeks.",
-        _table(
+        table(
             ["site", "feed", "last delivery", "delivered", "landed", "quarantined", "duplicate", "waiting", "conserved", "trend"],
             [_row(f, trend) for f in came],
         ),
@@ -112,7 +113,7 @@ def _late(feeds: Sequence[FeedAccount], day: date, expected_days: Mapping[str, i
     if not late:
         return "No site that has delivered before is late."
     rows = [[f.site, f.feed, _day(f).isoformat(), (day - _day(f)).days, expected_days.get(f.site, "")] for f in late]
-    return _table(["site", "feed", "last delivery", "days ago", "expected every, days"], rows)
+    return table(["site", "feed", "last delivery", "days ago", "expected every, days"], rows)
 
 
 def _row(feed: FeedAccount, trend: Trend) -> list[object]:
@@ -134,7 +135,7 @@ def _reasons(feeds: Sequence[FeedAccount]) -> str:
         for (reason, site, feed), n in found.most_common(_MOST_ROWS)
     ]
     more = len(found) - len(rows)
-    return _table(["records", "reason", "site", "feed", "what to do"], rows) + (f"\n\nand {more} more: `biodam status`" if more > 0 else "")
+    return table(["records", "reason", "site", "feed", "what to do"], rows) + (f"\n\nand {more} more: `biodam status`" if more > 0 else "")
 
 
 def _refused(accounts: Accounts) -> str:
@@ -142,22 +143,11 @@ def _refused(accounts: Accounts) -> str:
         return "No delivery was refused."
     newest = accounts.refused[-_MOST_ROWS:]
     more = len(accounts.refused) - len(newest)
-    table = _table(
+    listed = table(
         ["delivery", "reason", "what and what to do"], [[f"{r.site}/{r.feed}/{r.delivery_id}", r.reason, r.detail] for r in newest]
     )
-    return table + (f"\n\nand {more} more: `biodam status`" if more > 0 else "")
+    return listed + (f"\n\nand {more} more: `biodam status`" if more > 0 else "")
 
 
 def _day(feed: FeedAccount) -> date:
     return datetime.fromisoformat(str(feed.last_delivery)).astimezone(_SEOUL).date()
-
-
-def _table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    lines = [header, ["---"] * len(header), *rows]
-    return "\n".join("| " + " | ".join(_cell(c) for c in line) + " |" for line in lines)
-
-
-def _cell(value: object) -> str:
-    """One cell: names of deliveries come from outside and must not break the table or bring links and markup."""
-    text = " ".join(str(value).split())
-    return text if text.startswith("**") or text == "---" else "".join(f"\\{c}" if c in r"\|`*_[]<>!" else c for c in text)

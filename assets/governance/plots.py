@@ -9,7 +9,13 @@ import base64
 import io
 from collections.abc import Mapping, Sequence
 
-COLOURS: Mapping[str, str] = {"landed": "#1f77b4", "quarantined": "#d62728", "duplicate": "#c7c7c7"}
+COLOURS: Mapping[str, str] = {
+    "landed": "#1f77b4",
+    "quarantined": "#d62728",
+    "duplicate": "#c7c7c7",
+    "grants": "#2ca02c",
+    "withdrawals and expiries": "#d62728",
+}
 """The same outcome has the same colour on every page."""
 
 _LEVELS = "▁▂▃▄▅▆▇█"

@@ -153,6 +153,21 @@ class Vault:
         with self._engine.connect() as connection:
             return _current(connection, person_ids)
 
+    def find(self, site: str, number: str) -> PersonRef | None:
+        """The person whom a site knows by one of its own numbers, or None."""
+        lookup = self.key.lookup(LOCAL, site, number)
+        with self._engine.connect() as connection:
+            person = connection.execute(sa.select(_IDENTIFIER.c.person_id).where(_IDENTIFIER.c.lookup == lookup)).scalar()
+            return None if person is None else _current(connection, [person])[person]
+
+    def local_number(self, person_id: int) -> tuple[str, str] | None:
+        """A site and the number by which it knows a person: for handing in an event about the person. None where no site does."""
+        c = _IDENTIFIER.c
+        query = sa.select(c.site, c.sealed).where(c.person_id == person_id, c.system == LOCAL).order_by(c.site, c.lookup).limit(1)
+        with self._engine.connect() as connection:
+            row = connection.execute(query).first()
+        return None if row is None else (row.site, self.key.open(row.sealed))
+
     def count(self) -> int:
         """People known, aliases not counted."""
         with self._engine.connect() as connection:

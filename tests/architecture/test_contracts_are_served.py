@@ -25,7 +25,6 @@ RAW_ONLY = {
     "raw/omop/concept_relationship": "a sender's vocabulary does not change ours",
     "raw/omop/other": "tables of the CDM that no model reads; kept so that nothing delivered is lost",
     "raw/omop/visit_detail": "no mart asks for parts of visits",
-    "raw/people/sighting": "read by the consent relation itself",
     "raw/public_statistics/body_measurement": "measures of people without a number; no mart asks for a reference of body sizes",
     "raw/synthea_csv/careplans": "no OMOP table holds care plans",
     "raw/synthea_csv/claims": "claims are their own programme",
