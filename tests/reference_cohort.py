@@ -211,7 +211,7 @@ def _consent(setting: Setting) -> Consent:
     plain = np.zeros(len(owner), dtype=np.int64)
     event = Frame(
         {
-            "owner": owner, "type": plain + GRANT, "scope": scope, "day": plain + _day("2024-06-01"), "form": plain, "version": plain + 1,
+            "owner": owner, "type": plain + GRANT, "scope": scope, "day": plain + _day("2024-06-01"), "form": plain, "version": plain + 1, "terms": plain,
             "until": plain + NEVER, "covers": plain + NEVER, "slot": scope, "id": unique_ids(0, len(owner)),
         }
     )  # fmt: skip

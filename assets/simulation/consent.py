@@ -20,7 +20,20 @@ EVENT_TYPES = ("grant", "change", "withdraw", "expire", "reconsent")
 ALL_SCOPES = -1
 CLINICAL = 0
 ADULT, PROXY = range(2)
-FORMS = ("BD-ADULT", "BD-PROXY")
+FORMS = ("BD-ADULT", "BD-PROXY", "KR-34", "KR-41")
+"""The programme's own forms, and forms 34 and 41 of the Enforcement Rule of the Bioethics and Safety Act."""
+
+TERMS: tuple[tuple[float, str, str, str], ...] = (
+    (0.62, "", "", ""),  # what the form stands for
+    (0.10, "GRU", "", ""),
+    (0.09, "HMB", "", "NCU"),
+    (0.06, "DUO:0000006", "", "DUO:0000045;GS=KR"),
+    (0.05, "DS", "KCD:E11", ""),
+    (0.04, "HMB", "", "NPUNCU;IRB"),
+    (0.02, "GRU", "", "MOR=2027-06-30"),
+    (0.02, "HMB", "", "NMDS;PUB"),
+)
+"""Share of people, DUO permission, disease and modifiers of their grants."""
 
 _TERM_YEARS = 3
 _SECOND_FORM_YEARS = 6
@@ -33,7 +46,7 @@ class Consent:
 
     Attributes:
         event: One row an event: `id`, `owner` (row in the chunk), `type`, `scope` (number or ALL_SCOPES),
-            `form`, `version`, `day`, `until` and `covers` (day or NEVER), `slot` (which of the person's
+            `form`, `version`, `terms` (row of TERMS), `day`, `until` and `covers` (day or NEVER), `slot` (which of the person's
             hospital numbers the row may carry, -1 for none).
         state: One row a person, scope and spell: `owner`, `scope`, `since`, `until` (exclusive, NEVER if
             open), `covers`, `ending` (event type that ended it, -1 if open).
@@ -78,7 +91,17 @@ def make_consent(setting: Setting, people: Frame) -> Consent:
     story = _tell(setting.country, setting.stream("consent"), people)
     event = _events(setting.country, people, story)
     order = np.lexsort((event["scope"], event["type"], event["day"], event["owner"]))
+    event = _with_terms(setting, event, len(people))
     return Consent(event.take(order).having(id=setting.ids(len(event))), _states(people, story))
+
+
+def _with_terms(setting: Setting, event: Frame, people: int) -> Frame:
+    """Which form an adult signed and what each person's grants permit: a stream of its own, so that nothing else moves."""
+    rng = setting.stream("consent/terms")
+    terms = pick(rng, [share for share, *_ in TERMS], people)[event["owner"]]
+    adult = pick(rng, [0.3, 0.0, 0.4, 0.3], people)[event["owner"]]
+    grants = np.isin(event["type"], (GRANT, CHANGE, RECONSENT))
+    return event.having(terms=np.where(grants, terms, 0), form=np.where(grants & (event["form"] == ADULT), adult, event["form"]))
 
 
 def _tell(country: Country, rng: np.random.Generator, people: Frame) -> _Story:

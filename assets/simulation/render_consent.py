@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from assets.simulation.chunk import Chunk, Rendered
-from assets.simulation.consent import ALL_SCOPES, EVENT_TYPES, FORMS, WITHDRAW
+from assets.simulation.consent import ALL_SCOPES, EVENT_TYPES, FORMS, PROXY, TERMS, WITHDRAW
 from assets.simulation.country import H12, H13, SITES
 from assets.simulation.errors import NUMBER
 from assets.simulation.frame import NEVER, Frame, Ints, spread, surrogate
@@ -21,9 +21,9 @@ from assets.simulation.population import ARMS
 SITE = "c01"
 HEADER = (
     "event_id,person_key,resident_number,site_id,patient_number,event_type,scope,form,form_version,arm,"
-    "effective_date,valid_until,covers_from"
+    "effective_date,valid_until,covers_from,permission,disease,modifiers,signer,signer_basis"
 )
-_EVENT = "@id@,@key@,@rrn@,@site@,@patient@,@type@,@scope@,@form@,@version@,@arm@,@day@,@until@,@covers@\n"
+_EVENT = "@id@,@key@,@rrn@,@site@,@patient@,@type@,@scope@,@form@,@version@,@arm@,@day@,@until@,@covers@,@permission@,@disease@,@modifiers@,@signer@,@basis@\n"
 _PLANTED = {
     "consent_impossible_date": "impossible_date",
     "consent_missing_person": "missing_person",
@@ -58,6 +58,11 @@ def render_consent(chunk: Chunk) -> Rendered:
         day=either(frame["plant"] == NUMBER["impossible_date"], "2023-02-30", day_text(frame["day"])),
         until=day_text(frame["until"]),
         covers=day_text(frame["covers"]),
+        permission=choose([permission for _, permission, _, _ in TERMS], frame["terms"]),
+        disease=choose([disease for _, _, disease, _ in TERMS], frame["terms"]),
+        modifiers=choose([modifiers for *_, modifiers in TERMS], frame["terms"]),
+        signer=choose(("", "parent"), frame["form"] == PROXY),
+        basis=choose(("", "minor"), frame["form"] == PROXY),
     )
     return Rendered("event", "event.csv", frame, lines, ids)
 
