@@ -11,6 +11,7 @@ import io
 import json
 import tempfile
 import uuid
+from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,8 +26,17 @@ if TYPE_CHECKING:
     from assets.privacy.vault import PersonRef
 
 DESK = "d01"
-"""Site in whose name the participant desk hands in events."""
+"""Site in whose name the participant desk hands in events, unless another is named."""
 _HEADER = ("event_id", "person_key", "site_id", "patient_number", "event_type", "scope", "form", "effective_date")
+
+
+@dataclass(frozen=True)
+class Withdrawal:
+    """What is handed in: scope or all, its day, and the desk that does."""
+
+    scope: str
+    day: date
+    desk: str
 
 
 @click.group()
@@ -40,17 +50,16 @@ def consent() -> None:
 @click.option("--number", help="The site's own number of the person. It is not repeated anywhere.")
 @click.option("--scope", default="all", show_default=True, help="One scope, or all of them.")
 @click.option("--day", type=click.DateTime(["%Y-%m-%d"]), help="Day of the withdrawal, not later than today; default: today.")
+@click.option("--desk", default=DESK, show_default=True, help="Consent service in whose name it is handed in.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.pass_obj
-def withdraw(
-    settings: Settings, person: int | None, site: str | None, number: str | None, scope: str, day: datetime | None, yes: bool
-) -> None:
+def withdraw(settings: Settings, /, scope: str, day: datetime | None, desk: str, yes: bool, **named: Any) -> None:
     """Hand in a person's withdrawal. From the next `biodam run` the person is in no model built on people in that scope."""
     workspace = settings.workspace()
     when = day.date() if day else settings.day
     _check(scope, when, settings.day)
-    who = _person(workspace, person, site, number)
-    spells = _spells(workspace, who)
+    who = _person(workspace, named["person"], named["site"], named["number"])
+    spells = _spells(workspace, who) if workspace.commits.last_build() else []
     open_scopes = sorted({s["scope_code"] for s in spells if s["in_force"] and scope in ("all", s["scope_code"])})
     if not open_scopes:
         click.echo(
@@ -58,7 +67,7 @@ def withdraw(
         )
     if not yes:
         click.confirm(f"Withdraw person {who.person_id} from {', '.join(open_scopes) or scope} as of {when}?", abort=True)
-    delivered = _hand_in(workspace, who, scope, when, settings.day)
+    delivered = _hand_in(workspace, who, Withdrawal(scope, when, desk), settings.day)
     click.echo(f"{delivered}: the withdrawal of person {who.person_id} waits in the inbox\nNext: biodam run")
 
 
@@ -208,7 +217,7 @@ def _spells(workspace: Workspace, who: PersonRef) -> list[dict[str, Any]]:
         return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
 
 
-def _hand_in(workspace: Workspace, who: PersonRef, scope: str, when: date, today: date) -> str:
+def _hand_in(workspace: Workspace, who: PersonRef, what: Withdrawal, today: date) -> str:
     """Write the withdrawal as a delivery of the participant desk.
 
     Raises:
@@ -223,11 +232,13 @@ def _hand_in(workspace: Workspace, who: PersonRef, scope: str, when: date, today
         )
     event = uuid.uuid4().hex
     text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows([_HEADER, (event, f"DESK-{event}", *known, "withdraw", scope, "", when.isoformat())])
+    csv.writer(text, lineterminator="\n").writerows(
+        [_HEADER, (event, f"DESK-{event}", *known, "withdraw", what.scope, "", what.day.isoformat())]
+    )
     with tempfile.TemporaryDirectory(prefix="biodam-desk-", dir=_private(workspace)) as folder:
         path = Path(folder) / "event.csv"
         path.write_text(text.getvalue(), encoding="utf-8")
-        done = deliver_files(workspace, [(path, path.name)], Wish(DESK, "consent"), day=today.isoformat())
+        done = deliver_files(workspace, [(path, path.name)], Wish(what.desk, "consent"), day=today.isoformat())
     return f"{done.site}/{done.feed}/{done.delivery_id}"
 
 

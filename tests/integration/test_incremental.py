@@ -5,6 +5,7 @@ A small Korean hospital (feed emr_csv) and a consent service, written by hand so
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Callable
 from pathlib import Path
@@ -193,9 +194,11 @@ def test_withdrawn_and_never_consented_people_are_nowhere(new_lake: Callable[[st
     _play(biodam, list(range(len(_deliveries()))), set())
     # 11 patients; 3 deleted by the hospital, 2 withdrawn; all others consented
     assert biodam.one("select count(*) from person") == 9
-    write_delivery(
-        biodam.lake, "c90", "consent", "k4", {"event.csv": _consents(range(1, 2), "withdraw", day="2023-01-01", mark="x")}, sequence=4
-    )
+    said = biodam("consent", "withdraw", "--site", "h90", "--number", "P1", "--desk", "c90", "--day", "2023-01-01", "--yes").stdout
+    assert "P1" not in said
+    assert "Next: biodam run" in said
     biodam("run")
     assert biodam.one("select count(*) from person") == 8
+    spells = json.loads(biodam("consent", "show", "--site", "h90", "--number", "P1", "--json").stdout)["spells"]
+    assert [(s["scope_code"], s["in_force"], s["withdrawn_date"]) for s in spells] == [("clinical", False, "2023-01-01")]
     assert biodam.one("select count(*) from measurement where person_id not in (select person_id from person)") == 0
