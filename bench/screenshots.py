@@ -28,10 +28,11 @@ PAGES = {
     "asset": "/assets/cohort_type2_diabetes?view=overview",
     "partitions": "/assets/raw/fhir/patient?view=partitions&partition=h11",
     "deliveries": "/assets/govern/deliveries?view=overview",
+    "consents": "/assets/govern/consents?view=overview",
     "failed_check": "/assets/govern/deliveries?view=checks",
     "runs": "/runs",
 }
-PRESSED = {"deliveries": "[Show Markdown]"}
+PRESSED = {"deliveries": "[Show Markdown]", "consents": "[Show Markdown]"}
 """Page -> button that is pressed before its picture is taken."""
 TALL = 1800
 """Height of a page on which something is pressed: what opens is meant to be read to its end."""
