@@ -89,13 +89,15 @@ READERS = {
     "hl7": "assets.formats.hl7:Hl7Reader",
     "open_mhealth": "assets.formats.omh:DataPointReader",
     "parquet": "assets.formats.parquet:ParquetReader",
+    "sas7bdat": "assets.formats.sas:SasReader",
     "xlsx": "assets.formats.xlsx:XlsxReader",
     "odm": "assets.formats.odm:OdmReader",
     "redcap": "assets.formats.redcap:RedcapReader",
+    "xpt": "assets.formats.sas:SasReader",
 }
 """Wire format -> its reader, made of job, spool and progress."""
 
-NEEDS_NUMPY = frozenset({"hl7"})
+NEEDS_NUMPY = frozenset({"hl7", "sas7bdat", "xpt"})
 """Formats read with NumPy; Arrow has started without it, and they meet in buffers only."""
 
 

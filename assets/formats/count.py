@@ -23,6 +23,8 @@ What a record is (the parsers keep to the same text, with other code):
   that are delivered by themselves.
 * Fixed width. A line is a record; empty lines are not.
 * Parquet. The row count of the footer.
+* SAS7BDAT. The row count of the row size subheader.
+* SAS transport (XPT). The bytes behind the header of observations up to the last that is no blank, in rows; version 8 may tell more.
 * XLSX. A row of the sheet that holds a value (white space is none) below the header: below the last of its rows where the site file numbers
   them, else below the first row that holds a value.
 * Unknown. The file is one record.
@@ -91,7 +93,7 @@ def count_records(
 
     Args:
         path: The file.
-        kind: Wire format: `fhir`, `open_mhealth`, `delimited`, `fixed_width`, `hl7`, `ccda`, `odm`, `redcap`, `dicom`, `parquet`, `xlsx`; anything else is one record.
+        kind: Wire format: `fhir`, `open_mhealth`, `delimited`, `fixed_width`, `hl7`, `ccda`, `odm`, `redcap`, `dicom`, `parquet`, `sas7bdat`, `xlsx`, `xpt`; anything else is one record.
         compression: `gzip` or None.
         encoding: Of delimited text and HL7. Only UTF-16 and UTF-32 matter: all others keep line feed, delimiter and quote single bytes.
         delimiter: Of delimited text.
@@ -108,6 +110,11 @@ def count_records(
         from assets.formats.count_parquet import footer_rows
 
         rows, note = footer_rows(path)
+        return RecordCount(rows, not note, note)
+    if kind in ("sas7bdat", "xpt"):
+        from assets.formats.count_sas import sas7bdat_rows, transport_rows
+
+        rows, note = sas7bdat_rows(path) if kind == "sas7bdat" else transport_rows(path)
         return RecordCount(rows, not note, note)
     if kind == "xlsx":
         from assets.formats.count_xlsx import sheet_rows

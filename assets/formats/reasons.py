@@ -243,6 +243,10 @@ class Reason(StrEnum):
         "not_xlsx", "file", "The file is no XLSX workbook, or it is damaged, or protected by a password.",
         "`detail` says which; save it as .xlsx without a password and send it again.",
     )  # fmt: skip
+    NOT_SAS = (
+        "not_sas", "file", "The file is no SAS data set or transport file, or it is damaged, or holds several data sets.",
+        "`detail` says which; export it again, one data set a file.",
+    )  # fmt: skip
     NO_LAYOUT = (
         "no_layout", "file", "The site file does not say at which positions the columns of the file stand.",
         "Write them in the site file under [tables.<table>.positions], from the sender's record layout.",

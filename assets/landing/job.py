@@ -129,6 +129,7 @@ def build_job(wire: str, files: list[FileJob], feed: Feed, spool: Path) -> dict[
         "entities": {name: _columns(entity, rules[name]) for name, entity in contract.entities.items() if name in rules},
         "options": {
             "encoding": feed.encoding,
+            "encoding_declared": feed.encoding_is_declared,
             "delimiter": feed.delimiter,
             "quote": feed.quote,
             "time_zone": feed.time_zone,

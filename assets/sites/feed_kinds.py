@@ -51,6 +51,8 @@ _TABLES = {
     **dict.fromkeys((".dat", ".asc", ".fwf"), "fixed_width"),
     **dict.fromkeys((".xlsx", ".xlsm"), "xlsx"),
     ".parquet": "parquet",
+    ".sas7bdat": "sas7bdat",
+    ".xpt": "xpt",
 }
 """Formats of tables: whoever may send one of them may send all."""
 

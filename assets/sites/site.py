@@ -63,6 +63,7 @@ class Feed:
         sheets: Sheet of a workbook -> entity. A key `#2` is the second sheet, whatever its name, `*` every other one; the entity `-` says that
             a sheet holds no data.
         tables: Entity -> how its files are laid out.
+        encoding_is_declared: Does the site file name it? A SAS data set tells its own where it does not.
         archive_names: Encoding of names in archives that do not say themselves that they are UTF-8.
         registry: Registries: what the items are (`assets/formats/registry_settings.py`).
     """
@@ -80,6 +81,7 @@ class Feed:
     tables: Mapping[str, TableLayout] = field(default_factory=dict)
     archive_names: str = "utf-8"
     registry: Mapping[str, Any] = field(default_factory=dict)
+    encoding_is_declared: bool = True
 
     def layout(self, entity: str | None) -> TableLayout:
         """How the files of an entity are laid out."""
@@ -187,6 +189,7 @@ class _Reader:
             {e: dict(c) for e, c in body.get("columns", {}).items()}, tuple(body.get("null_values", ("",))),
             str(body.get("assigning_authority", "")), {normal_name(s): e for s, e in body.get("sheets", {}).items()},
             self._tables(f"{where}.tables", body.get("tables", {}), kind.family, encoding), names, registry,
+            "encoding" in body,
         )  # fmt: skip
 
     def _encoding(self, where: str, value: Any) -> str:

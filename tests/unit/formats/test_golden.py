@@ -44,6 +44,8 @@ def test_every_format_has_its_cases() -> None:
         ("fixed_width", 6),
         ("redcap", 6),
         ("cdisc_odm", 6),
+        ("sas7bdat", 6),
+        ("xpt", 6),
     ):
         assert sum(case.parent.name == name for case in CASES) >= least
 

@@ -215,7 +215,7 @@ SEEN_ELSEWHERE = {
     "xml_doctype", "not_a_clinical_document",  # test_ccda.py
     # golden files open_mhealth/every_way_to_be_refused and open_mhealth/time_frames
     "not_a_data_point", "unknown_schema", "unit_not_allowed", "code_not_allowed", "invalid_date_time", "invalid_time_frame", "contradiction",
-    "cell_error", "not_xlsx", "no_layout",  # golden files xlsx/errors_in_cells, xlsx/password, fixed_width/no_layout
+    "cell_error", "not_xlsx", "no_layout", "not_sas",  # golden files xlsx/errors_in_cells, xlsx/password, fixed_width/no_layout, xpt/two_data_sets
     # tests/faults/test_archives.py
     "corrupt_archive", "unsafe_member", "ambiguous_member", "member_name", "encrypted_member", "nested_archive", "junk_file",
     "no_data", "unknown_sheet",  # tests/integration/test_workbooks.py
