@@ -135,6 +135,8 @@ class _Record:
             if cell.text and not cell.is_removed:
                 self._texts.setdefault(cell.column, cell.text)
         self._seen = self._forms_seen()
+        self._days: dict[str, date | None] = {}
+        self._event_name = _event_code(sheet.event)
         self._counts: Counter[str] = Counter()
         self._found = Made()
 
@@ -194,16 +196,18 @@ class _Record:
         item = place.item
         self._found.add("answer", {
             "key": self._sheet.key + JOIN + cell.occurrence, "person": self._sheet.person, "event_key": self._sheet.key,
-            "event": _event_code(self._sheet.event), "observed": self._observed(item), "form": item.form or _event_code(cell.form),
+            "event": self._event_name, "observed": self._observed(item), "form": item.form or _event_code(cell.form),
             "form_instance": _number(cell.form_repeat), "group_instance": _number(cell.group_repeat), "item": item.code,
             "option": place.option, "code": value.code, "number": value.number, "day": value.day, "at": value.at,
             "missing": missing, "is_deleted": is_deleted,
         })  # fmt: skip
 
     def _observed(self, item: Item) -> date | None:
-        settings = self._maker.settings
-        by_form = settings.form_dates.get(item.form, "")
-        return self._day(by_form) or self._day(settings.event_date) or self._maker.values.day(self._sheet.start[:10])
+        if item.form not in self._days:
+            settings = self._maker.settings
+            by_form = settings.form_dates.get(item.form, "")
+            self._days[item.form] = self._day(by_form) or self._day(settings.event_date) or self._maker.values.day(self._sheet.start[:10])
+        return self._days[item.form]
 
     # --- was it asked?
 
