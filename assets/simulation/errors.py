@@ -94,6 +94,13 @@ KINDS: tuple[Kind, ...] = (
     Kind("image_no_series", "quarantined", "missing_value"),
     Kind("image_date", "quarantined", "invalid_date"),
     Kind("image_burned_in", "flagged"),
+    Kind("lims_volume_off", "flagged"),
+    Kind("lims_position_twice", "flagged"),
+    Kind("lims_unknown_parent", "flagged"),
+    Kind("lims_duplicate", "duplicate"),
+    Kind("lims_bad_date", "quarantined", "invalid_date"),
+    Kind("lims_missing_person", "quarantined", "missing_person"),
+    Kind("lims_ragged", "quarantined", "ragged_row"),
 )
 NUMBER = {kind.name: i for i, kind in enumerate(KINDS)}
 
@@ -225,7 +232,11 @@ def damage(lines: pa.StringArray, plant: Ints, encoding: str) -> dict[int, bytes
     """Lines whose text itself is broken: cut JSON, rows of the wrong width, bytes that no character has."""
     found: dict[int, bytes] = {}
     broken = np.isin(
-        plant, [NUMBER[k] for k in ("bad_json", "ragged_row", "encoding_break", "claim_ragged", "claim_encoding", "document_encoding")]
+        plant,
+        [
+            NUMBER[k]
+            for k in ("bad_json", "ragged_row", "encoding_break", "claim_ragged", "claim_encoding", "document_encoding", "lims_ragged")
+        ],
     )
     for row in np.flatnonzero(broken).tolist():
         line = lines[row].as_py().encode(encoding)
@@ -234,7 +245,7 @@ def damage(lines: pa.StringArray, plant: Ints, encoding: str) -> dict[int, bytes
         kind = KINDS[int(plant[row])].name
         if kind == "bad_json":
             body = body[: len(body) * 3 // 5].rstrip(b"{[,")  # a first line that ends so would be read as one document
-        elif kind in ("ragged_row", "claim_ragged"):
+        elif kind in ("ragged_row", "claim_ragged", "lims_ragged"):
             body = body.rsplit(b",", 2)[0] if row % 2 else body + b",1,2"
         else:
             body = body[: len(body) // 2] + b"\xff\xfe" + body[len(body) // 2 :]

@@ -1,4 +1,5 @@
-"""A synthetic country with known truth, rendered as deliveries of hospitals, claims agencies, a registry of deaths, a consent service and makers of devices.
+"""A synthetic country with known truth, rendered as deliveries of hospitals, claims agencies, a registry of deaths, a biobank, a consent service
+and makers of devices.
 
 Belongs here: the order of work, chunk by chunk. Does not belong here: any rule about people, records or
 formats.
@@ -23,10 +24,12 @@ from assets.simulation import (
     render_fhir,
     render_hira,
     render_hl7,
+    render_lims,
     render_nhis,
     render_omop,
     render_points,
 )
+from assets.simulation.biobank import make_biobank
 from assets.simulation.chunk import Chunk, Rendered, registrations, roster
 from assets.simulation.claims import make_claims
 from assets.simulation.clinical import make_events
@@ -45,9 +48,10 @@ from assets.simulation.population import make_people
 from assets.simulation.residents import resident_numbers
 from assets.simulation.setting import Setting
 from assets.simulation.truth import Truth, write_truth
+from assets.simulation.truth_biobank import samples_table
 
 _ENCODINGS = {"h12": render_emr.ENCODING, "a11": render_nhis.ENCODING, "h14": render_hl7.ENCODING, "a13": render_deaths.ENCODING}
-_HEADERS = {"h12": render_emr.HEADERS, "a11": render_nhis.HEADERS, "a12": render_hira.HEADERS, "a13": render_deaths.HEADERS}
+_HEADERS = {"h12": render_emr.HEADERS, "a11": render_nhis.HEADERS, "a12": render_hira.HEADERS, "a13": render_deaths.HEADERS, "b11": render_lims.HEADERS}
 
 Progress = Callable[[int, int], None]
 """Called with (people done, people in all) after each chunk."""
@@ -219,6 +223,10 @@ def _write_chunk(chunk: Chunk, delivered: Mapping[str, Frame], registered: Frame
     _write(chunk, "w11", render_points.render_points(chunk, chunk.points), outbox, truth)
     for part in render_dicom.render_dicom(chunk, chunk.images):
         _write(chunk, "h16", part, outbox, truth)
+    bank = make_biobank(chunk.setting, chunk.people, chunk.consent)
+    for part in render_lims.render_lims(chunk, bank):
+        _write(chunk, "b11", part, outbox, truth)
+    truth.add("biobank_samples", samples_table(chunk, bank))
     write_truth(truth, chunk, delivered)
 
 

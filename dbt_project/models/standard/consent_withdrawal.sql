@@ -1,18 +1,11 @@
 {{ config(partition_by='person_bucket') }}
 
--- Who withdrew from what, and has not agreed again. Consent that merely ran out is no withdrawal; nor is a no in a registry's form, which orders
--- nothing to be destroyed.
-{% set scopes = ['clinical', 'genomic', 'specimen', 'claims', 'lifelog', 'imaging'] %}
+-- Who withdrew from what, and has not agreed again. Destruction cannot be undone, so the reading is as strict the other way round: only a
+-- withdrawal that is understood and in force counts. Consent that merely ran out, or that an event we do not understand ended, is none; nor is a
+-- no in a registry's form, which orders nothing to be destroyed.
+with scopes as (
 
-with events as (
-
-    {{ union_by_name(['stg_consent__events', 'stg_fhir__consents']) }}
-
-),
-
-scopes as (
-
-    {% for scope in scopes -%}
+    {% for scope in consent_scopes().split() -%}
     select '{{ scope }}' as scope_code{% if not loop.last %} union all {% endif %}
     {% endfor %}
 
@@ -21,18 +14,17 @@ scopes as (
 decided as (
 
     select
-        events.person_id,
-        events.person_bucket,
+        event.person_id,
+        event.person_bucket,
         scopes.scope_code,
-        events.effective_date,
-        events.event_type = 'withdraw' as is_withdrawal,
-        max(case when events.event_type in ('grant', 'change', 'reconsent') then events.effective_date end)
-            over (partition by events.person_id, scopes.scope_code) as last_granted_date
-    from events
-    inner join scopes
-        on scopes.scope_code = events.scope_code
-        or (events.scope_code = 'all' and events.event_type = 'withdraw')
-    where events.effective_date <= {{ as_of() }}
+        event.effective_date,
+        event.event_type = 'withdraw' and event.finding_code is null and form.record_id is null as is_withdrawal,
+        max(case when event.is_grant then event.effective_date end)
+            over (partition by event.person_id, scopes.scope_code) as last_granted_date
+    from {{ ref('int_consent_events__understood') }} as event
+    left join {{ ref('stg_registry__consents') }} as form on form.record_id = event.record_id and form.site = event.site
+    inner join scopes on event.decided_scope = scopes.scope_code or event.decided_scope = 'all'
+    where event.effective_date <= {{ as_of() }}
 
 )
 

@@ -24,6 +24,7 @@ from assets.sites.site import load_sites
         ("h12", "delimited"),
         ("h13", "parquet"),
         ("c01", "delimited"),
+        ("b11", "delimited"),
         ("h14", "hl7"),
         ("w11", "open_mhealth"),
         ("h16", "dicom"),
