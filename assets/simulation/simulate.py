@@ -1,5 +1,4 @@
-"""A synthetic country with known truth, rendered as deliveries of hospitals, claims agencies, a registry of deaths, a biobank, a consent service
-and makers of devices.
+"""A synthetic country with known truth, rendered as deliveries of hospitals, claims agencies, a registry of deaths, a biobank and others.
 
 Belongs here: the order of work, chunk by chunk. Does not belong here: any rule about people, records or
 formats.
@@ -51,7 +50,13 @@ from assets.simulation.truth import Truth, write_truth
 from assets.simulation.truth_biobank import samples_table
 
 _ENCODINGS = {"h12": render_emr.ENCODING, "a11": render_nhis.ENCODING, "h14": render_hl7.ENCODING, "a13": render_deaths.ENCODING}
-_HEADERS = {"h12": render_emr.HEADERS, "a11": render_nhis.HEADERS, "a12": render_hira.HEADERS, "a13": render_deaths.HEADERS, "b11": render_lims.HEADERS}
+_HEADERS = {
+    "h12": render_emr.HEADERS,
+    "a11": render_nhis.HEADERS,
+    "a12": render_hira.HEADERS,
+    "a13": render_deaths.HEADERS,
+    "b11": render_lims.HEADERS,
+}
 
 Progress = Callable[[int, int], None]
 """Called with (people done, people in all) after each chunk."""
