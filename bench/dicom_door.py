@@ -40,7 +40,7 @@ from assets.landing.manifest import read_manifest
 from assets.sites.site import load_sites
 folder, spool = Path(sys.argv[1]), Path(sys.argv[2])
 feed = load_sites()["h07"].feeds["dicom"]
-files = file_jobs(read_manifest(folder)[0], folder, feed)
+files = file_jobs(read_manifest(folder)[0], folder, feed, spool / "unpacked")
 (spool / "JOB.json").write_text(json.dumps(build_job("dicom", files, feed, spool)))
 sys.exit(main(str(spool / "JOB.json")))
 """

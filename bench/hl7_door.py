@@ -96,10 +96,12 @@ def _oru(draw: random.Random, number: int, patient: int, at: str) -> str:
     return "\r".join(lines)
 
 
-def write_messages(path: Path, count: int, charset: str = "UNICODE UTF-8", *, encoding: str = "utf-8", patients: int = 0) -> int:
+def write_messages(
+    path: Path, count: int, charset: str = "UNICODE UTF-8", *, encoding: str = "utf-8", patients: int = 0, seed: int = 1
+) -> int:
     """Write a file of messages; returns its bytes."""
     with path.open("wb") as file:
-        for message in messages(count, patients=patients):
+        for message in messages(count, seed, patients):
             file.write(message.replace("CHARSET", charset, 1).encode(encoding) + b"\r")
     return path.stat().st_size
 

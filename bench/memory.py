@@ -26,26 +26,25 @@ _LINES = 10_000
 CODES = ("718-7", "2345-7", "4548-4", "2160-0", "2093-3", "2571-8", "6690-2", "777-3", "1742-6", "2951-2")
 
 
-def write_observations(path: Path, size: int) -> None:
+def write_observations(path: Path, size: int, start: int = 0) -> None:
     """FHIR Observations, one a line, about 600 bytes each."""
     with path.open("w", encoding="utf-8") as file:
-        _fill(file.write, size, _observation)
+        _fill(file.write, size, _observation, start)
 
 
-def write_rows(path: Path, size: int) -> None:
+def write_rows(path: Path, size: int, start: int = 0) -> None:
     """A Synthea observations.csv."""
     with path.open("w", encoding="utf-8") as file:
         file.write("DATE,PATIENT,ENCOUNTER,CATEGORY,CODE,DESCRIPTION,VALUE,UNITS,TYPE\n")
-        _fill(file.write, size, _row)
+        _fill(file.write, size, _row, start)
 
 
-def write_hl7(path: Path, size: int) -> None:
+def write_hl7(path: Path, size: int, start: int = 0) -> None:
     """HL7 v2 messages, as in `bench.hl7_door`."""
-    write_messages(path, size // _MESSAGE_BYTES, patients=PATIENTS)
+    write_messages(path, size // _MESSAGE_BYTES, patients=PATIENTS, seed=start + 1)
 
 
-def _fill(write: Callable[[str], object], size: int, make: Callable[[int], str]) -> None:
-    number = 0
+def _fill(write: Callable[[str], object], size: int, make: Callable[[int], str], number: int) -> None:
     while size > 0:
         text = "".join(map(make, range(number, number + _LINES)))
         write(text)
@@ -69,7 +68,7 @@ def _row(n: int) -> str:
     return f"{day}T{n % 24:02}:30:00Z,p{n % PATIENTS},e{n // 8},laboratory,{CODES[n % 10]},Result of a test in the laboratory,{n % 4001 / 10},mg/dL,numeric\n"
 
 
-KINDS: dict[str, tuple[str, str, str, Callable[[Path, int], None]]] = {
+KINDS: dict[str, tuple[str, str, str, Callable[[Path, int, int], None]]] = {
     "fhir": ("h02", "fhir_r4", "Observation.000.ndjson", write_observations),
     "hl7": ("h05", "hl7_v2", "messages.hl7", write_hl7),
     "csv": ("h03", "synthea_csv", "observations.csv", write_rows),
@@ -100,20 +99,20 @@ def _land(kind: str, size: int) -> Iterator[str]:
         shutil.rmtree(lake)
 
 
-def deliver(lake: Path, kind: str, size: int) -> int:
-    """Write a file of a kind into the inbox of a lake, with its manifest; returns its bytes."""
+def deliver(lake: Path, kind: str, size: int, sequence: int = 1) -> int:
+    """Write a file of a kind into the inbox of a lake, with its manifest; returns its bytes. Each number brings other records of the same people."""
     site, feed, name, write = KINDS[kind]
-    delivery = lake / "inbox" / site / feed / "bench"
+    delivery = lake / "inbox" / site / feed / f"bench{sequence}"
     delivery.mkdir(parents=True)
-    write(delivery / name, size)
+    write(delivery / name, size, (sequence - 1) * PATIENTS * 1000)
     with (delivery / name).open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     held = (delivery / name).stat().st_size
     manifest = {
         "site": site,
         "feed": feed,
-        "delivery_id": "bench",
-        "sequence": 1,
+        "delivery_id": f"bench{sequence}",
+        "sequence": sequence,
         "files": [{"path": name, "sha256": digest, "bytes": held}],
     }
     (delivery / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 
 from assets.landing.identify import repeated_rows
 
-MOST_ROWS = 1_000_000
+MOST_ROWS = 250_000
 """Rows compared at a time; of more, another share of the records is compared in another pass. Bounds memory."""
 
 
