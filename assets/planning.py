@@ -194,9 +194,28 @@ def settle(workspace: Workspace, *, as_of: date) -> bool:
     last = workspace.commits.last_build()
     if last is None or not workspace.commits.pending().nothing or workspace.deliveries.in_state(*open_states):
         return False
+    if not catalogue_is_current(workspace):
+        return False
     folder = workspace.sites_folder or default_sites_folder()
     mark_quiet(workspace.root, folder, as_of=as_of, next_consent_change=last["next_consent_change"])
     return True
+
+
+def note_published(workspace: Workspace) -> None:
+    """The catalogue shows the last finished build."""
+    last = workspace.commits.last_build()
+    if last is not None:
+        _write_json(workspace.root / "control" / "published.json", {"run_id": last["run_id"]})
+
+
+def catalogue_is_current(workspace: Workspace) -> bool:
+    """False where the last build ended well and publishing it did not: the next run has to, though nothing else is open."""
+    last = workspace.commits.last_build()
+    try:
+        noted = json.loads((workspace.root / "control" / "published.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return last is None
+    return last is None or bool(noted["run_id"] == last["run_id"])
 
 
 def sync_reference(workspace: Workspace) -> bool:
@@ -302,6 +321,6 @@ def _write_json(path: Path, value: Mapping[str, Any]) -> None:
 
 
 __all__ = [
-    "BuildPlan", "code_version", "fail_build", "finish_build", "is_quiet", "model_commits", "next_build", "record_model_commits", "set_poison_aside", "settle",
+    "BuildPlan", "catalogue_is_current", "code_version", "fail_build", "finish_build", "is_quiet", "model_commits", "next_build", "note_published", "record_model_commits", "set_poison_aside", "settle",
     "sync_reference", "write_reference",
 ]  # fmt: skip

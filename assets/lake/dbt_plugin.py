@@ -27,7 +27,7 @@ from assets.lake.paths import Lake
 from assets.lake.plan import load_plan
 from assets.lake.poison import find_poison, report_poison
 
-_ENGINE = re.compile(r"(?!Out of Memory|IO |INTERNAL|FATAL)[\w ]+ Error: ")
+_ENGINE = re.compile(r"(?!Out of Memory|IO |INTERNAL|FATAL|INTERRUPT)[\w ]+ Error: ")
 
 
 class Plugin(BasePlugin):
@@ -113,7 +113,15 @@ class Plugin(BasePlugin):
 
 def may_be_data(error: Exception) -> bool:
     """Could a value of a record be the reason? Not where disk, memory, the table itself or a type of the model is."""
-    if isinstance(error, duckdb.OutOfMemoryException | duckdb.IOException | duckdb.FatalException | duckdb.InternalException | MemoryError):
+    not_data = (
+        duckdb.OutOfMemoryException,
+        duckdb.IOException,
+        duckdb.FatalException,
+        duckdb.InternalException,
+        duckdb.InterruptException,
+        MemoryError,
+    )
+    if isinstance(error, not_data):
         return False
     if isinstance(error, duckdb.Error | pa.ArrowException | RowsRefused):
         return True

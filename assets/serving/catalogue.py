@@ -140,7 +140,26 @@ def _write(
             _describe(connection, model, snapshot, moment, sizes, hashes)
             rows[model.name] = snapshot.rows
         connection.commit()
+        connection.execute("checkpoint")  # one that fails while the file is closed says nothing, and leaves all in a log that nobody reads
+    _require_tables(path, len(models))
     return rows
+
+
+def _require_tables(path: Path, count: int) -> None:
+    """Open the file as a reader will: on a full disk it was once published empty.
+
+    Raises:
+        PublishError: It does not hold what was written.
+    """
+    try:
+        with duckdb.connect(str(path), read_only=True) as connection:
+            row = connection.execute("select count(*) from biodam_tables").fetchone()
+    except duckdb.Error:
+        row = None
+    if row != (count,) or path.with_name(path.name + ".wal").exists():
+        raise PublishError(
+            "the catalogue could not be written whole; the one before it stays. Remedy: make room on the disk, then run again"
+        )
 
 
 def _snapshot(lake: Lake, model: PublishedModel) -> Snapshot:

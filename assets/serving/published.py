@@ -14,6 +14,7 @@ from assets.dbt_manifest import Node, models
 from assets.lake.paths import Lake
 from assets.landing.workspace import Workspace
 from assets.ledger.commits import Commits
+from assets.planning import note_published
 from assets.resources import LakeResource
 from assets.serving.catalogue import PublishedModel, publish
 from assets.upkeep.guard import require_whole
@@ -90,10 +91,12 @@ def catalogue_asset(manifest: Mapping[str, Any]) -> dg.AssetsDefinition:
         with lake.hold("publishing"):
             wanted = wanted_models(manifest, workspace.commits)
             if is_up_to_date(workspace.lake, wanted) and not must_report_all(context):
+                note_published(workspace)
                 yield still_current("serve__catalogue")
                 return
             require_whole(workspace, {m.key: m.version for m in wanted})
             done = publish(workspace.lake, wanted, hashes=_hashes(workspace, wanted))
+            note_published(workspace)
         context.log.info(f"published {len(done.rows)} tables")
         metadata: dict[str, Any] = {
             "path": dg.MetadataValue.path(str(done.path)),

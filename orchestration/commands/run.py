@@ -169,11 +169,9 @@ def _build_is_due(settings: Settings, workspace: Workspace, *, sites_unchanged: 
     aged = last["as_of"] > day or (last["next_consent_change"] or "9999-12-31") <= day
     if aged or last["code_version"] != code_version() or not commits.pending().nothing:
         return True
-    if sites_unchanged:
-        return False
-    from assets.planning import sync_reference
+    from assets.planning import catalogue_is_current, sync_reference
 
-    return sync_reference(workspace)
+    return not catalogue_is_current(workspace) or (not sites_unchanged and sync_reference(workspace))
 
 
 def _run_job(settings: Settings, feeds: set[str], *, site: str | None, full: bool, summary: Summary, say: Say) -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import os
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from tests.conftest import Biodam, write_delivery
 
@@ -84,15 +87,28 @@ def copy_lake(source: Path, target: Path) -> None:
 
 
 class Built:
-    """A lake with the first delivery built, and what it holds after the second, where nothing goes wrong. Made once a process.
+    """A lake with the first delivery built, and what it holds after the second, where nothing goes wrong. Made once for all processes.
 
     Every test gets it anew in the same place: a catalogue names its files by their full path. Its vault is kept, so that people and records have
     the same ids in all of them, and the tables of two tests can be compared by the hash of their rows.
     """
 
-    def __init__(self, folder: Path, environment: dict[str, str]) -> None:
+    def __init__(self, folder: Path, shared: Path, environment: dict[str, str]) -> None:
         self.biodam = Biodam(folder / "lake", environment)
         self._master, self._after = folder / "master", folder / "after"
+        shared.mkdir(exist_ok=True)
+        with FileLock(str(shared / "lock")):
+            if not (shared / "rows.json").exists():
+                self._build()
+                for place in (self._master, self._after):
+                    copy_lake(place, shared / place.name)
+                (shared / "rows.json").write_text(json.dumps([self.first, self.second]))
+        if not self._master.exists():
+            self._move_in(shared)
+        self.first, self.second = json.loads((shared / "rows.json").read_text())
+        assert self.first["measurement"] != self.second["measurement"]
+
+    def _build(self) -> None:
         deliver_hospital(self.biodam.lake)
         self.biodam("run")
         copy_lake(self.biodam.lake, self._master)
@@ -101,7 +117,14 @@ class Built:
         self.biodam("run")
         copy_lake(self.biodam.lake, self._after)
         self.second = self.biodam.fingerprints()
-        assert self.first["measurement"] != self.second["measurement"]
+
+    def _move_in(self, shared: Path) -> None:
+        """What another process built; only its catalogue has to be made anew."""
+        for place in (self._master, self._after):
+            copy_lake(shared / place.name, self.biodam.lake)
+            shutil.rmtree(self.biodam.lake / "catalogue")
+            self.biodam("run")
+            copy_lake(self.biodam.lake, place)
 
     def fresh(self, *, deliveries: int = 1) -> Biodam:
         """The lake after one or both deliveries."""
@@ -113,15 +136,12 @@ class Built:
         copy_lake(self._master, lake)
         return Biodam(lake, self.biodam.environment)
 
-    @property
-    def bytes(self) -> int:
-        """What the lake takes on a disk of 4 KiB blocks."""
-        return sum(-(-p.stat().st_size // 4096) * 4096 + 4096 for p in self._master.rglob("*"))
-
 
 @pytest.fixture(scope="session")
 def built_once(hospital_sites: Path, tmp_path_factory: pytest.TempPathFactory) -> Built:
-    return Built(tmp_path_factory.mktemp("built"), {"BIODAM_SITES": str(hospital_sites), "BIODAM_AS_OF": "2024-01-01"})
+    base = tmp_path_factory.getbasetemp()
+    shared = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "shared-hospital"
+    return Built(tmp_path_factory.mktemp("built"), shared, {"BIODAM_SITES": str(hospital_sites), "BIODAM_AS_OF": "2024-01-01"})
 
 
 @pytest.fixture

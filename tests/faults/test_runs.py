@@ -25,6 +25,7 @@ import pytest
 from tests.conftest import REPOSITORY, Biodam
 from tests.faults.conftest import Built, Mount, deliver_hospital
 
+pytestmark = pytest.mark.timeout(3000)
 DAY = 86_400
 
 
@@ -266,7 +267,7 @@ def test_two_runs_and_four_senders_at_once(built: Biodam, tmp_path: Path) -> Non
 
 @pytest.mark.scenario("29 disk full at any stage")
 @pytest.mark.slow
-@pytest.mark.parametrize("room", [60_000, 250_000, 700_000, 1_500_000])
+@pytest.mark.parametrize("room", [60_000, 500_000, 1_000_000])
 def test_disk_full_at_any_stage_is_said_and_the_next_run_finishes(built_once: Built, disk: Mount, room: int) -> None:
     """A disk that holds the lake and the delivery and so many bytes more."""
     place = disk("size=200m")

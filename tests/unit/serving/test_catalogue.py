@@ -16,6 +16,7 @@ from assets.lake.commits import read_snapshot
 from assets.lake.paths import Lake
 from assets.lake.tables import overwrite, replace_partitions
 from assets.serving.catalogue import PublishedModel, PublishError, publish
+from tests.conftest import REPOSITORY
 
 Models = list[PublishedModel]
 
@@ -130,3 +131,26 @@ def test_version_that_does_not_exist_is_named(lake: Lake) -> None:
 def test_two_tables_of_one_name_are_refused(lake: Lake, models: Models) -> None:
     with pytest.raises(PublishError, match="two published tables are called person"):
         publish(lake, [*models, PublishedModel("person", "marts", 0)])
+
+
+@pytest.mark.scenario("29 disk full at any stage")
+def test_catalogue_that_does_not_fit_on_the_disk_is_not_published(lake: Lake, models: Models) -> None:
+    """DuckDB closed a file that it could not write without a word, and an empty catalogue took the place of a good one."""
+    publish(lake, models)
+    before = query(lake, "select count(*) from cohort")
+    script = f"""
+import resource, signal
+from pathlib import Path
+from assets.lake.paths import Lake
+from assets.serving.catalogue import PublishedModel, publish
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))
+try:
+    publish(Lake(Path({str(lake.root)!r})), {models!r})
+except Exception as error:
+    print("refused", type(error).__name__)
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, cwd=REPOSITORY, check=False)
+    assert done.stdout.startswith("refused"), done.stdout + done.stderr
+    assert query(lake, "select count(*) from cohort") == before
+    assert [p.name for p in lake.catalogue.parent.iterdir()] == [lake.catalogue.name]

@@ -82,6 +82,26 @@ def test_one_flipped_bit_in_each_of_all_files_is_named(workspace: Workspace) -> 
     assert named >= {str(p.relative_to(workspace.lake.table(KEY))) for p in every if p.name != "_last_checkpoint"}
 
 
+@pytest.mark.slow
+@pytest.mark.scenario("32 one flipped bit in each of 500 files")
+def test_one_flipped_bit_in_each_of_500_files_is_named(tmp_path: Path) -> None:
+    workspace = Workspace(tmp_path / "lake")
+    commits = 168
+    for number in range(commits):
+        put(workspace, number)
+    require_whole(workspace, {KEY: commits - 1})
+    chance = random.Random(32)
+    every = [p for p in files(workspace) if p.name != "_last_checkpoint"]
+    assert len(every) > 500
+    chosen = chance.sample(every, 500)
+    for path in chosen:
+        flip(path, chance.randrange(8 * path.stat().st_size))
+    named = {path for path, _ in found(workspace)}
+    assert {str(p.relative_to(workspace.lake.table(KEY))) for p in chosen} - named == set()
+    with pytest.raises(DamagedTable):
+        require_whole(workspace, {KEY: commits - 1})
+
+
 @pytest.mark.scenario("32 one flipped bit in each of 500 files")
 @pytest.mark.parametrize("which", range(0, 71, 9))
 def test_one_flipped_bit_is_named_and_nothing_is_read(workspace: Workspace, which: int) -> None:
