@@ -14,6 +14,7 @@ from typing import Any
 
 import click
 
+from assets.sites.feed_kinds import FEED_KINDS
 from orchestration.commands import upkeep
 from orchestration.commands.consent import consent
 from orchestration.errors import FAILED, UserError, explain
@@ -81,10 +82,7 @@ def score_country(settings: Settings, country: Path, as_json: bool) -> None:
 @cli.command()
 @click.argument("path", type=click.Path(path_type=Path))
 @click.option("--site", help="Site that delivers, for example h01.")
-@click.option(
-    "--feed",
-    help="Feed: fhir_r4, synthea_csv, omop, emr_csv, hl7_v2, ccda, claims_nhis, claims_hira, lims, biobank_participants, open_mhealth, dicom or consent.",
-)
+@click.option("--feed", help=f"Feed: {', '.join(FEED_KINDS)}. What each takes: docs/FORMATS.md.")
 @click.option("--period", help="What the delivery covers, for example 2026-01.")
 @click.option("--delivery-id", help="Name of the delivery; default: day and number.")
 @click.option("--include", multiple=True, metavar="GLOB", help="Only files whose relative path matches; may be given again.")

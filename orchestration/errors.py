@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Collection
 
 OK = 0
 FAILED = 1
@@ -16,6 +17,11 @@ BUSY = 75
 
 class UserError(RuntimeError):
     """Something the user can put right; the message says what and how."""
+
+
+def unknown_site(site: str, known: Collection[str]) -> UserError:
+    """What every command says of a site that has no site file."""
+    return UserError(f"there is no site {site!r}. Known sites: {', '.join(sorted(known))}. Remedy: write a site file (CONTRIBUTING.md)")
 
 
 def explain(error: BaseException) -> tuple[str, int]:

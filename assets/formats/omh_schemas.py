@@ -37,7 +37,7 @@ class Violation(Exception):
 
 @dataclass(frozen=True)
 class Measure:
-    """A top-level number of a body: `kind` is quantity, number or integer; `unit` is that of a bare number."""
+    """A number that a body holds: `kind` is quantity, number or integer; `unit` is that of a bare number."""
 
     name: str
     kind: str
@@ -53,12 +53,14 @@ class Schema:
         is_body: A data point may have it as its body; else it is a building block.
         measures: Numbers that may leave the parser, in the order of the schema.
         codes: Coded fields that may leave the parser.
+        inside: The object of the body in which these stand; None: the body itself.
     """
 
     check: Check
     is_body: bool
     measures: tuple[Measure, ...]
     codes: tuple[str, ...]
+    inside: str | None = None
 
 
 def find_schema(namespace: str, name: str, version: str) -> Schema | None:
@@ -105,6 +107,10 @@ class _Table:
         if text.startswith("="):
             return Schema(self.expression(text[1:].strip()), False, (), ())
         fields = [self._field(part) for part in _parts(text) if part[0] not in "+|*"]
+        for name, expression, _, _ in fields:
+            if expression.startswith("within "):
+                held = self.schema(self.raw["shapes"][expression.removeprefix("within ")])
+                return Schema(self._object(text), True, held.measures, held.codes, name)
         shown = [(name, *expression.split(" ", 1)) for name, expression, _, hidden in fields if not hidden]
         measures = [Measure(n, kind, rest[0] if kind != "quantity" and rest else None) for n, kind, *rest in shown if kind in _NUMBERS]
         return Schema(self._object(text), True, tuple(measures), tuple(n for n, kind, *_ in shown if kind == "code"))
@@ -112,7 +118,7 @@ class _Table:
     def expression(self, text: str) -> Check:
         """Compile one expression."""
         kind, _, rest = text.partition(" ")
-        if kind == "shape":
+        if kind in ("shape", "within"):
             return self._shape(rest)
         if kind == "list":
             return _list(self.expression(rest))

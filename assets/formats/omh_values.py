@@ -3,7 +3,7 @@
 Belongs here: values of the body, the closed list of acquisition sources and activities. Does not belong here: judging (`omh_schemas`), files (`omh`).
 
 Paths of the rules: `header.id`, `header.user_id`, `header.schema_id.namespace|name|version`, `header.creation_date_time`, `header.modality`,
-`header.acquisition_source`, `body.measure`, `body.value`, `body.unit`, `body.components`, `body.activity`, `body.statistic_denominator`, `time.<field of TimeFrame>`, `code.<coded field of the body>`.
+`header.acquisition_source`, `body.measure`, `body.value`, `body.unit`, `body.components`, `body.activity`, `body.is_main_sleep`, `body.statistic_denominator`, `time.<field of TimeFrame>`, `code.<coded field of the body>`.
 Free text (notes, names of medicines, metadata of HealthKit, reasons) and positions have no path: no rule can let them pass.
 """
 
@@ -30,7 +30,7 @@ _SOURCE_WORD = re.compile(r"\b(" + "|".join(re.escape(w) for w in _SOURCES) + r"
 _ACTIVITY_WORDS = """
     walking running jogging cycling biking swimming hiking rowing yoga pilates dancing skiing skating climbing tennis badminton golf soccer
     football basketball baseball volleyball boxing aerobics elliptical treadmill stretching gardening sitting standing lying sleeping
-    in_vehicle still tilting
+    sedentary in_vehicle still tilting
 """
 _ACTIVITIES = frozenset(_ACTIVITY_WORDS.split())
 _HK_TYPE = re.compile(r"HKQuantityTypeIdentifier[A-Za-z0-9]{1,40}", re.A)
@@ -52,7 +52,8 @@ def facts_of(header: Mapping[str, Any], body: Mapping[str, Any], schema: Schema)
     if frame is None:
         raise Violation(Reason.INVALID_TIME_FRAME, "$.body.effective_time_frame.time_interval.duration")
     schema_id, provenance = header["schema_id"], header.get("acquisition_provenance") or {}
-    measured = [(m.name, *_number(body[m.name], m.unit)) for m in schema.measures if m.name in body]
+    held = body if schema.inside is None else body[schema.inside]
+    measured = [(m.name, *_number(held[m.name], m.unit)) for m in schema.measures if m.name in held]
     created = parse_instant(header.get("creation_date_time") or header.get("source_creation_date_time") or "")
     facts = {
         "header.id": header.get("id") or header.get("uuid"),
@@ -68,10 +69,11 @@ def facts_of(header: Mapping[str, Any], body: Mapping[str, Any], schema: Schema)
         "body.unit": measured[0][2] if len(measured) == 1 else None,
         "body.components": [_component(*m) for m in measured] if len(measured) > 1 else None,
         "body.activity": _activity(body.get("activity_name")),
-        "body.statistic_denominator": _denominator(body.get("descriptive_statistic_denominator")),
+        "body.is_main_sleep": body.get("is_main_sleep"),
+        "body.statistic_denominator": _denominator(held.get("descriptive_statistic_denominator")),
         **{f"time.{name}": value for name, value in vars(frame).items()},
     }
-    return facts | {f"code.{name}": body.get(name) for name in schema.codes}
+    return facts | {f"code.{name}": held.get(name) for name in schema.codes}
 
 
 def _number(value: Any, unit: str | None) -> tuple[float, str | None]:

@@ -24,7 +24,7 @@ from filelock import FileLock
 from assets.landing.door import closed_folders
 from assets.landing.manifest import MANIFEST
 from assets.landing.workspace import Workspace
-from orchestration.errors import UserError
+from orchestration.errors import UserError, unknown_site
 
 _PART = 4 * 2**20
 _CLONE = 0x40049409  # FICLONE of linux/fs.h: share the blocks of a file where the file system can
@@ -153,9 +153,7 @@ def _address(folder: Path) -> tuple[str, str, str, int]:
 
 def _check_feed(workspace: Workspace, site: str, feed: str) -> None:
     if site not in workspace.sites:
-        raise UserError(
-            f"there is no site {site!r}. Known sites: {', '.join(sorted(workspace.sites))}. Remedy: write a site file (CONTRIBUTING.md)"
-        )
+        raise unknown_site(site, workspace.sites)
     feeds = workspace.sites[site].feeds
     if feed not in feeds:
         raise UserError(f"site {site} sends no feed {feed!r}. Its feeds: {', '.join(sorted(feeds))}")

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from orchestration.commands.show import table
-from orchestration.errors import UserError
+from orchestration.errors import UserError, unknown_site
 from orchestration.settings import Settings
 
 if TYPE_CHECKING:
@@ -21,14 +21,20 @@ def read_entries(
     """Entries, oldest first, and how many records there are in all under these conditions.
 
     Raises:
-        UserError: There is no such reason.
+        UserError: There is no such reason, feed or site.
     """
     from assets.formats.reasons import Reason
+    from assets.sites.feed_kinds import FEED_KINDS
 
     codes = {str(r) for r in Reason}
     if reason is not None and reason not in codes:
         raise UserError(f"there is no reason {reason!r}. Known: {', '.join(sorted(codes))}")
-    deliveries = settings.workspace().deliveries
+    if feed is not None and feed not in FEED_KINDS:
+        raise UserError(f"there is no feed {feed!r}. Known feeds: {', '.join(FEED_KINDS)}")
+    workspace = settings.workspace()
+    deliveries = workspace.deliveries
+    if site is not None and site not in workspace.sites and not deliveries.all_rows(site=site):
+        raise unknown_site(site, workspace.sites)
     entries = deliveries.quarantined(site=site, feed=feed, reason=reason, limit=limit)
     wanted = {"site": site, "feed": feed, "reason": reason}
     totals = [t for t in deliveries.quarantine_totals() if all(v is None or t[k] == v for k, v in wanted.items())]
@@ -121,7 +127,7 @@ def replay(
     """Parse what the quarantine holds back by today's rules, one delivery after the other; one that fails does not stop the next.
 
     Raises:
-        UserError: There is no such reason, entry or delivery.
+        UserError: There is no such reason, feed, site, entry or delivery.
         LakeBusy: A run holds the lake.
     """
     from assets.alerts import safe_message

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from assets.quiet import code_version, default_sites_folder, is_quiet, sites_version
 from assets.run_lock import hold_lake
-from orchestration.errors import FAILED, OK, UserError
+from orchestration.errors import FAILED, OK, unknown_site
 from orchestration.settings import Settings
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ def run(settings: Settings, *, site: str | None = None, full: bool = False, say:
 
         workspace = settings.workspace()
         if site is not None and site not in workspace.sites:
-            raise UserError(f"there is no site {site!r}. Known sites: {', '.join(sorted(workspace.sites))}")
+            raise unknown_site(site, workspace.sites)
         sweep_after_kill(workspace)
         before = _Before.of(workspace)
         say("taking in deliveries")

@@ -19,12 +19,12 @@ def read_accounts(settings: Settings, site: str | None) -> Accounts:
         UserError: No such site, and none ever delivered under that name.
     """
     from assets.governance.accounts import add_up
-    from orchestration.errors import UserError
+    from orchestration.errors import unknown_site
 
     workspace = settings.workspace()
     accounts = add_up(workspace, day=settings.day, site=site)
     if site is not None and not accounts.feeds:
-        raise UserError(f"there is no site {site!r}. Known sites: {', '.join(sorted(workspace.sites))}")
+        raise unknown_site(site, workspace.sites)
     return accounts
 
 

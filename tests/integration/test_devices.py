@@ -53,6 +53,15 @@ BODIES: list[tuple[str, str, dict[str, Any]]] = [
         "systolic_blood_pressure": {"value": 120, "unit": "mmHg"}, "diastolic_blood_pressure": {"value": 80, "unit": "mmHg"},
     }),
 ]  # fmt: skip
+NIGHT = {"time_interval": {"start_date_time": LATE, "duration": {"value": 8, "unit": "h"}}}
+BODIES_1752: list[tuple[str, dict[str, Any]]] = [
+    ("total-sleep-time", {"total_sleep_time": {"value": 7.5, "unit": "h"}, "is_main_sleep": True}),
+    (
+        "physical-activity",
+        {"activity_name": "running", "distance": {"value": 3, "unit": "mi"}, "kcal_burned": {"value": 310, "unit": "kcal"}},
+    ),
+]
+"""Of IEEE 1752.1, whose header has other names."""
 
 
 def _points(person: str) -> str:
@@ -61,6 +70,10 @@ def _points(person: str) -> str:
         schema_id = {"namespace": "omh", "name": name, "version": version}
         header = {"id": f"{person}-{name}", "creation_date_time": LATE, "schema_id": schema_id, "user_id": person}
         lines.append(json.dumps({"header": header, "body": {**body, "effective_time_frame": {"date_time": LATE}}}))
+    for name, body in BODIES_1752:
+        schema_id = {"namespace": "ieee", "name": name, "version": "1.0"}
+        header = {"uuid": f"{person}-{name}", "source_creation_date_time": LATE, "schema_id": schema_id, "user_id": person}
+        lines.append(json.dumps({"header": header, "body": {**body, "effective_time_frame": NIGHT}}))
     return "\n".join(lines) + "\n"
 
 
@@ -102,9 +115,12 @@ def test_numbers_of_wearables_stand_in_the_unit_of_their_concept_on_the_sites_ow
         ("body_temperature", 3020891, 37.0, 586323, day),
         ("body_weight", 3025315, 68.04, 9529, day),
         ("diastolic_blood_pressure", 3012888, 80.0, 8876, day),
+        ("distance of running", 0, 4828.03, 9546, day),
         ("heart_rate maximum", 0, 180.0, 8541, day),
+        ("kcal_burned of running", 0, 310.0, 0, day),
         ("oxygen_saturation", 40762499, 97.0, 8554, day),
         ("systolic_blood_pressure", 3004249, 120.0, 8876, day),
+        ("total_sleep_time", 0, 450.0, 8550, day),
     ]
 
 
@@ -122,5 +138,5 @@ def test_a_series_is_one_row_of_who_agreed_to_imaging(devices: Biodam) -> None:
 
 def test_every_record_of_devices_is_accounted_for(devices: Biodam) -> None:
     feeds = {f["feed"]: f for f in devices.status()["feeds"]}
-    assert [feeds["open_mhealth"][k] for k in ("delivered", "landed", "duplicate")] == [21, 21, 0]
+    assert [feeds["open_mhealth"][k] for k in ("delivered", "landed", "duplicate")] == [27, 27, 0]
     assert [feeds["dicom"][k] for k in ("delivered", "landed", "duplicate")] == [7, 6, 0]

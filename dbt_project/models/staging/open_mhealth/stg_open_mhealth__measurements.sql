@@ -35,8 +35,25 @@ named as (
         case
             when descriptive_statistic_code not in ('average', 'median') then ' ' || descriptive_statistic_code
             else ''
-        end as statistic
+        end as statistic,
+        -- how far somebody ran is not how far that person went that day, and a nap is not the night
+        case
+            when activity_code is not null then ' of ' || activity_code
+            when not is_main_sleep then ' of nap'
+            else ''
+        end as occasion
     from valued
+
+),
+
+harmonised as (
+
+    select
+        * replace (
+            case when {{ is_lifelog('schema_name') }} then {{ lifelog_number('number', 'delivered_unit') }} else number end as number,
+            case when {{ is_lifelog('schema_name') }} then {{ lifelog_unit('delivered_unit') }} else delivered_unit end as delivered_unit
+        )
+    from named
 
 )
 
@@ -47,12 +64,12 @@ select
     site,
     'measurement' as event_kind,
     'open_mhealth' as source_system,
-    measure || coalesce(statistic, '') || coalesce(' per ' || statistic_denominator_code, '') as source_code,
+    measure || occasion || coalesce(statistic, '') || coalesce(' per ' || statistic_denominator_code, '') as source_code,
     start_date,
     case when start_date is not null then started_at end as start_at,
     case when start_date is not null then {{ local_date('ended_at') }} end as end_date,
     case when start_date is not null then ended_at end as end_at,
     number as value_number,
     {{ ucum_of_open_mhealth('delivered_unit') }} as unit_source_value
-from named
+from harmonised
 where number is not null
