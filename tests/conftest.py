@@ -24,6 +24,16 @@ from tests.faults.report import (  # noqa: F401 - hooks
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 SHARED = REPOSITORY.parent / "shared" / "data"
+CONSENT_SITE = """site = "c90"
+name = "Test consent service"
+kind = "consent_service"
+legal_basis = "consented"
+owner = "data-team@biodam.invalid"
+[feeds.consent]
+time_zone = "Asia/Seoul"
+"""
+CONSENT_HEADER = "event_id,person_key,resident_number,site_id,patient_number,event_type,scope,form,form_version,arm,effective_date,valid_until,covers_from\n"
+"""The site file of a consent service, and the first line of its events."""
 
 
 @pytest.fixture(scope="session")

@@ -20,8 +20,8 @@ from assets.landing.door import admit
 from assets.landing.land import land
 from assets.landing.workspace import Workspace
 from assets.sites.site import SiteError, load_sites
-from tests.conftest import Biodam, write_delivery
-from tests.integration.test_incremental import CONSENT, CONSENT_HEADER, SITE
+from tests.conftest import CONSENT_HEADER, CONSENT_SITE, Biodam, write_delivery
+from tests.integration.test_incremental import SITE
 
 PATIENT = '{"resourceType":"Patient","id":"%s","birthDate":"1970-01-01"}\n'
 DAY = date(2026, 1, 1)
@@ -171,7 +171,7 @@ def test_four_deliveries_in_each_of_their_24_orders_end_in_the_same_marts(tmp_pa
     published = SITE.replace('legal_basis = "consented"', 'legal_basis = "published"')
     for name in names:
         (sites / f"{name}.toml").write_text(published.replace('site = "h90"', f'site = "{name}"'), encoding="utf-8")
-    (sites / "c90.toml").write_text(CONSENT, encoding="utf-8")
+    (sites / "c90.toml").write_text(CONSENT_SITE, encoding="utf-8")
     biodam = Biodam(tmp_path / "lake", {"BIODAM_SITES": str(sites), "BIODAM_AS_OF": "2024-01-01"})
     workspace = Workspace(biodam.lake, sites_folder=sites)
     for n, (name, order) in enumerate(zip(names, orders, strict=True)):

@@ -20,7 +20,7 @@ from typing import Any
 import pytest
 
 from assets.lake.extensions import open_duckdb
-from tests.conftest import REPOSITORY, Biodam, write_delivery
+from tests.conftest import CONSENT_SITE, REPOSITORY, Biodam, write_delivery
 
 BIOBANK = """site = "b90"
 name = "Test biobank"
@@ -31,14 +31,6 @@ owner = "data-team@biodam.invalid"
 time_zone = "Asia/Seoul"
 [codes.sample_type]
 "WB-1" = {system = "SNOMED", code = "119297000"}
-"""
-CONSENT = """site = "c90"
-name = "Test consent service"
-kind = "consent_service"
-legal_basis = "consented"
-owner = "data-team@biodam.invalid"
-[feeds.consent]
-time_zone = "Asia/Seoul"
 """
 COHORT = """site = "b91"
 name = "Test cohort"
@@ -141,7 +133,7 @@ def biobank(tmp_path_factory: pytest.TempPathFactory) -> Biobank:
     root = tmp_path_factory.mktemp("biobank")
     sites = root / "sites"
     sites.mkdir()
-    for name, text in (("b90", BIOBANK), ("b91", COHORT), ("c90", CONSENT)):
+    for name, text in (("b90", BIOBANK), ("b91", COHORT), ("c90", CONSENT_SITE)):
         (sites / f"{name}.toml").write_text(text, encoding="utf-8")
     biodam = Biodam(root / "lake", {"BIODAM_SITES": str(sites), "BIODAM_AS_OF": "2026-01-01"})
     files = {

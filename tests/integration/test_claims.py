@@ -22,7 +22,7 @@ import duckdb
 import pytest
 
 from assets.simulation.simulate import simulate
-from tests.conftest import REPOSITORY, Biodam, write_delivery
+from tests.conftest import CONSENT_HEADER, CONSENT_SITE, REPOSITORY, Biodam, write_delivery
 
 GOLDEN = REPOSITORY / "tests" / "golden" / "deliveries"
 A, B, C = "600502-2000011", "480701-1000021", "750303-1000031"
@@ -43,17 +43,8 @@ NHIS = _agency("a90", "claims_nhis", "cp949", {
 HIRA = _agency("a91", "claims_hira", "utf-8", {
     "t200": "statement", "t300": "treatment_line", "t400": "diagnosis", "t530": "prescription", "ykiho": "provider", "linkage": "linkage",
 })  # fmt: skip
-CONSENT = """site = "c90"
-name = "Test consent service"
-kind = "consent_service"
-legal_basis = "consented"
-owner = "data-team@biodam.invalid"
-[feeds.consent]
-time_zone = "Asia/Seoul"
-"""
 EVENTS = (
-    "event_id,person_key,resident_number,site_id,patient_number,event_type,scope,form,form_version,arm,effective_date,valid_until,covers_from\n"
-    f"g1,KA,{A},,,grant,claims,F34,1,patient,2019-01-01,,\n"
+    CONSENT_HEADER + f"g1,KA,{A},,,grant,claims,F34,1,patient,2019-01-01,,\n"
     f"g2,KB,{B},,,grant,claims,F34,1,patient,2019-01-01,,\n"
     f"g3,KC,{C},,,grant,clinical,F34,1,patient,2019-01-01,,\n"
 )
@@ -68,7 +59,7 @@ def lake(tmp_path_factory: pytest.TempPathFactory) -> Biodam:
     root = tmp_path_factory.mktemp("claims")
     sites = root / "sites"
     sites.mkdir()
-    for name, text in (("a90", NHIS), ("a91", HIRA), ("c90", CONSENT)):
+    for name, text in (("a90", NHIS), ("a91", HIRA), ("c90", CONSENT_SITE)):
         (sites / f"{name}.toml").write_text(text, encoding="utf-8")
     biodam = Biodam(root / "lake", {"BIODAM_SITES": str(sites), "BIODAM_AS_OF": "2026-01-01"})
     link = f"1001,{A}\r\n1002,{B}\r\n1003,{C}\r\n"

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import Biodam, write_delivery
+from tests.conftest import CONSENT_HEADER, CONSENT_SITE, Biodam, write_delivery
 from tests.dicom_files import ROOT, instance, part10
 
 SITE = """site = "d90"
@@ -30,15 +30,6 @@ time_zone = "Asia/Seoul"
 [feeds.dicom]
 time_zone = "Asia/Seoul"
 """
-CONSENT = """site = "c90"
-name = "Test consent service"
-kind = "consent_service"
-legal_basis = "consented"
-owner = "data-team@biodam.invalid"
-[feeds.consent]
-time_zone = "Asia/Seoul"
-"""
-HEADER = "event_id,person_key,resident_number,site_id,patient_number,event_type,scope,form,form_version,arm,effective_date,valid_until,covers_from\n"
 SCOPES = {"u1": ("clinical", "lifelog"), "u2": ("clinical", "imaging"), "u3": ("clinical",)}
 LATE = "2026-03-01T23:30:00Z"  # the second of March in Seoul
 
@@ -89,7 +80,7 @@ def devices(tmp_path_factory: pytest.TempPathFactory) -> Biodam:
     sites: Path = folder / "sites"
     sites.mkdir()
     (sites / "d90.toml").write_text(SITE, encoding="utf-8")
-    (sites / "c90.toml").write_text(CONSENT, encoding="utf-8")
+    (sites / "c90.toml").write_text(CONSENT_SITE, encoding="utf-8")
     biodam = Biodam(folder / "lake", {"BIODAM_SITES": str(sites), "BIODAM_AS_OF": "2026-06-01"})
     people = "number,birth_date,gender\n" + "".join(f"{p},1980-05-06,M\n" for p in SCOPES)
     grants = "".join(f"{p}-{s},K{p},,d90,{p},grant,{s},F,1,volunteer,2020-01-01,,\n" for p, scopes in SCOPES.items() for s in scopes)
@@ -97,7 +88,7 @@ def devices(tmp_path_factory: pytest.TempPathFactory) -> Biodam:
     write_delivery(biodam.lake, "d90", "emr_csv", "p", {"patient.csv": people})
     write_delivery(biodam.lake, "d90", "open_mhealth", "w", {f"{p}.ndjson": _points(p) for p in SCOPES})
     write_delivery(biodam.lake, "d90", "dicom", "i", {**images, "README": "no image"})
-    write_delivery(biodam.lake, "c90", "consent", "k", {"event.csv": HEADER + grants})
+    write_delivery(biodam.lake, "c90", "consent", "k", {"event.csv": CONSENT_HEADER + grants})
     biodam("run")
     return biodam
 

@@ -14,7 +14,7 @@ import pytest
 
 from assets.privacy.buckets import BucketSizes
 from assets.privacy.vault import open_vault
-from tests.conftest import Biodam, write_delivery
+from tests.conftest import CONSENT_HEADER, CONSENT_SITE, Biodam, write_delivery
 
 SITE = """site = "h90"
 name = "Test hospital"
@@ -51,15 +51,6 @@ assigning_authority = "H90"
 "A1C" = {system = "LOINC", code = "4548-4", unit = "%"}
 "CRE" = {system = "LOINC", code = "2160-0", unit = "mg/dL"}
 """
-CONSENT = """site = "c90"
-name = "Test consent service"
-kind = "consent_service"
-legal_basis = "consented"
-owner = "data-team@biodam.invalid"
-[feeds.consent]
-time_zone = "Asia/Seoul"
-"""
-CONSENT_HEADER = "event_id,person_key,resident_number,site_id,patient_number,event_type,scope,form,form_version,arm,effective_date,valid_until,covers_from\n"
 
 
 def _rrn(number: int) -> str:
@@ -130,7 +121,7 @@ def _deliveries() -> list[tuple[str, str, str, int, dict[str, bytes | str]]]:
 def _sites(folder: Path) -> Path:
     folder.mkdir()
     (folder / "h90.toml").write_text(SITE, encoding="utf-8")
-    (folder / "c90.toml").write_text(CONSENT, encoding="utf-8")
+    (folder / "c90.toml").write_text(CONSENT_SITE, encoding="utf-8")
     return folder
 
 

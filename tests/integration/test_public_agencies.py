@@ -27,7 +27,7 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import REPOSITORY, SHARED, Biodam, write_delivery
+from tests.conftest import CONSENT_HEADER, CONSENT_SITE, REPOSITORY, SHARED, Biodam, write_delivery
 
 SITE = """site = "d90"
 name = "Test hospital"
@@ -49,15 +49,6 @@ patient_number = "number"
 visit_class = "class"
 started_at = "started"
 """
-CONSENT = """site = "c90"
-name = "Test consent service"
-kind = "consent_service"
-legal_basis = "consented"
-owner = "data-team@biodam.invalid"
-[feeds.consent]
-time_zone = "Asia/Seoul"
-"""
-EVENT_HEADER = "event_id,person_key,resident_number,site_id,patient_number,event_type,scope,form,form_version,arm,effective_date,valid_until,covers_from\n"
 INSURER = """site = "a90"
 name = "Test insurer"
 kind = "agency"
@@ -85,7 +76,7 @@ DEATHS = "select p.year_of_birth, death_date::varchar, d.site, death_type_concep
 def _sites(folder: Path) -> Path:
     folder.mkdir(parents=True)
     (folder / "d90.toml").write_text(SITE, encoding="utf-8")
-    (folder / "c90.toml").write_text(CONSENT, encoding="utf-8")
+    (folder / "c90.toml").write_text(CONSENT_SITE, encoding="utf-8")
     (folder / "a90.toml").write_text(INSURER, encoding="utf-8")
     for name in ("a13", "g01", "g02", "g03", "g04"):
         shutil.copy(REPOSITORY / "assets" / "sites" / f"{name}.toml", folder)
@@ -131,7 +122,7 @@ def _deliver_people(lake: Path) -> None:
     write_delivery(lake, "d90", "emr_csv", "p1", {"patient.csv": patients, "visit.csv": visits})
     grants += "N1-claims,CN,,a90,N1,grant,claims,F,1,volunteer,2019-01-01,,\n"
     write_delivery(lake, "a90", "claims_nhis", "n1", {"nhid_jk_2023.csv": YEARS})
-    write_delivery(lake, "c90", "consent", "k1", {"event.csv": EVENT_HEADER + grants})
+    write_delivery(lake, "c90", "consent", "k1", {"event.csv": CONSENT_HEADER + grants})
 
 
 def _deliver_deaths(lake: Path, number: int) -> None:
