@@ -49,6 +49,7 @@ class LakeResource(dg.ConfigurableResource[Any]):
         root: Lake root, absolute.
         control_url, vault_url: SQLAlchemy URLs; empty: SQLite files of the lake.
         vault_key_file, sites_folder: Empty: the lake's and the project's own.
+        vault_key: Empty: in the key file. Only ever a name of the environment (`dg.EnvVar`), so that Dagster stores no key.
         as_of: YYYY-MM-DD; empty: today in Asia/Seoul.
         lock_wait_s: How long a step waits for another run.
         retention_days: How long vacuum keeps replaced files.
@@ -58,6 +59,7 @@ class LakeResource(dg.ConfigurableResource[Any]):
     control_url: str = ""
     vault_url: str = ""
     vault_key_file: str = ""
+    vault_key: str = ""
     sites_folder: str = ""
     as_of: str = ""
     lock_wait_s: int = 900
@@ -70,6 +72,7 @@ class LakeResource(dg.ConfigurableResource[Any]):
             ledger_url=self.control_url or None,
             vault_url=self.vault_url or None,
             vault_key_file=Path(self.vault_key_file) if self.vault_key_file else None,
+            vault_key=self.vault_key or None,
             sites_folder=Path(self.sites_folder) if self.sites_folder else None,
         )
 

@@ -85,6 +85,7 @@ def _resources(settings: Settings) -> dict[str, Any]:
             control_url=settings.control_url or "",
             vault_url=settings.vault_url or "",
             vault_key_file=str(settings.vault_key_file or ""),
+            vault_key=dg.EnvVar("BIODAM_VAULT_KEY") if settings.vault_key else "",
             sites_folder=str(settings.sites_folder or ""),
             as_of=settings.as_of.isoformat() if settings.as_of else "",
             lock_wait_s=settings.lock_wait_s,

@@ -17,6 +17,7 @@ import click
 from assets.sites.feed_kinds import FEED_KINDS
 from orchestration.commands import upkeep
 from orchestration.commands.consent import consent
+from orchestration.commands.vault import vault
 from orchestration.errors import FAILED, UserError, explain
 from orchestration.settings import VARIABLES, Settings, read_settings
 
@@ -244,6 +245,7 @@ def vocabulary_load(settings: Settings, folder: Path) -> None:
 
 
 cli.add_command(consent)
+cli.add_command(vault)
 upkeep.add_to(cli)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,6 +22,7 @@ VARIABLES: Mapping[str, str] = {
     "LAKE_ROOT": "folder of the lake; default ./lake",
     "DAGSTER_HOME": "Dagster's own state; default LAKE_ROOT/control/dagster",
     "BIODAM_VAULT_KEY_FILE": "key file of the identity vault; default LAKE_ROOT/vault/key",
+    "BIODAM_VAULT_KEY": "the key itself (32 bytes in base64) where it is in no file",
     "BIODAM_VAULT_URL": "SQLAlchemy URL of the vault; default a SQLite file in LAKE_ROOT/vault",
     "BIODAM_CONTROL_URL": "SQLAlchemy URL of the control database; default a SQLite file in LAKE_ROOT/control",
     "BIODAM_SITES": "folder of site files; default assets/sites",
@@ -70,6 +71,7 @@ class Settings:
         lake_root: Absolute path of the lake.
         dagster_home: Absolute path of Dagster's state.
         vault_key_file: None: the lake's own.
+        vault_key: None: in the key file. Never shown.
         vault_url: None: the lake's own SQLite file.
         control_url: None: the lake's own SQLite file.
         sites_folder: None: the project's own site files.
@@ -82,6 +84,7 @@ class Settings:
     lake_root: Path
     dagster_home: Path
     vault_key_file: Path | None = None
+    vault_key: str | None = field(default=None, repr=False)
     vault_url: str | None = None
     control_url: str | None = None
     sites_folder: Path | None = None
@@ -104,6 +107,7 @@ class Settings:
             ledger_url=self.control_url,
             vault_url=self.vault_url,
             vault_key_file=self.vault_key_file,
+            vault_key=self.vault_key,
             sites_folder=self.sites_folder,
         )
 
@@ -138,6 +142,7 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
         lake_root=root,
         dagster_home=Path(home).expanduser().resolve() if home else root / "control" / "dagster",
         vault_key_file=_path(values, "BIODAM_VAULT_KEY_FILE"),
+        vault_key=_secret(values, "BIODAM_VAULT_KEY", unless="BIODAM_VAULT_KEY_FILE"),
         vault_url=_url(values, "BIODAM_VAULT_URL"),
         control_url=_url(values, "BIODAM_CONTROL_URL"),
         sites_folder=_folder(values, "BIODAM_SITES"),
@@ -156,6 +161,13 @@ def _near(name: str) -> str:
 def _path(values: Mapping[str, str], name: str) -> Path | None:
     text = values.get(name)
     return Path(text).expanduser().resolve() if text else None
+
+
+def _secret(values: Mapping[str, str], name: str, *, unless: str) -> str | None:
+    text = values.get(name)
+    if text and values.get(unless):
+        raise SettingsError(f"{name} and {unless} are both set. Remedy: unset one of them")
+    return text or None
 
 
 def _folder(values: Mapping[str, str], name: str) -> Path | None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
@@ -34,6 +34,7 @@ class Workspace:
     ledger_url: str | None = None
     vault_url: str | None = None
     vault_key_file: Path | None = None
+    vault_key: str | None = field(default=None, repr=False)
     sites_folder: Path | None = None
 
     @cached_property
@@ -78,8 +79,17 @@ class Workspace:
     @cached_property
     def vault(self) -> Vault:
         """The identity vault."""
-        key = self.vault_key_file or self.root / "vault" / "key"
-        return open_vault(self.vault_url or self.root / "vault" / "vault.db", key)
+        return open_vault(self.vault_database, self.vault_key_place, key_text=self.vault_key)
+
+    @property
+    def vault_database(self) -> str | Path:
+        """SQLAlchemy URL or SQLite file of the vault."""
+        return self.vault_url or self.lake.vault_database
+
+    @property
+    def vault_key_place(self) -> Path:
+        """Key file of the vault; not read where the key itself is given."""
+        return self.vault_key_file or self.lake.vault_key
 
     @cached_property
     def rule_version(self) -> str:

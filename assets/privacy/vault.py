@@ -6,7 +6,6 @@ log line with an identifier. A `person_id` is a random 63-bit number, never a ha
 
 from __future__ import annotations
 
-import hmac
 import secrets
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,7 +16,9 @@ from typing import Any, NamedTuple, TypeVar
 import sqlalchemy as sa
 
 from assets.privacy.buckets import BucketSizes
-from assets.privacy.keys import KeyProblem, VaultKey, load_key
+from assets.privacy.keyring import Keyring, open_keyring, require_current
+from assets.privacy.keys import load_key
+from assets.privacy.vault_schema import EVENT, IDENTIFIER, PERSON, SETTING, SIGHTING, open_engine
 
 _T = TypeVar("_T")
 
@@ -27,41 +28,9 @@ WEAK = "local_identifiers"
 RESIDENT = "kr_rrn"
 _UNIQUE_PER_PERSON = frozenset({RESIDENT})
 
-_META = sa.MetaData()
-_PERSON = sa.Table(
-    "person", _META,
-    sa.Column("ordinal", sa.Integer, primary_key=True, autoincrement=True),
-    sa.Column("person_id", sa.BigInteger, nullable=False, unique=True),
-    sa.Column("bucket", sa.Integer, nullable=False),
-    sa.Column("merged_into", sa.BigInteger),
-)  # fmt: skip
-_IDENTIFIER = sa.Table(
-    "identifier", _META,
-    sa.Column("lookup", sa.LargeBinary, primary_key=True),
-    sa.Column("system", sa.String, nullable=False),
-    sa.Column("site", sa.String, nullable=False),
-    sa.Column("person_id", sa.BigInteger, nullable=False, index=True),
-    sa.Column("sealed", sa.LargeBinary, nullable=False),
-)  # fmt: skip
-_SIGHTING = sa.Table(
-    "sighting", _META,
-    sa.Column("site", sa.String, primary_key=True),
-    sa.Column("person_id", sa.BigInteger, primary_key=True),
-    sa.Column("delivery", sa.String, nullable=False, index=True),
-)  # fmt: skip
-_EVENT = sa.Table(
-    "event", _META,
-    sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
-    sa.Column("kind", sa.String, nullable=False),
-    sa.Column("alias_person_id", sa.BigInteger, nullable=False),
-    sa.Column("person_id", sa.BigInteger, nullable=False),
-    sa.Column("delivery", sa.String, nullable=False, index=True),
-    sa.Column("at", sa.String, nullable=False),
-)  # fmt: skip
 _PEOPLE = sa.bindparam("people", expanding=True, literal_execute=True, type_=sa.BigInteger)
 """Numbers, so they may stand in the statement: binding each costs 5 CPU us."""
 _LOOKUPS = sa.bindparam("lookups", expanding=True, type_=sa.types.NullType())
-_SETTING = sa.Table("setting", _META, sa.Column("name", sa.String, primary_key=True), sa.Column("value", sa.LargeBinary))
 
 
 class Identifier(NamedTuple):
@@ -109,10 +78,11 @@ class Resolution:
 class Vault:
     """An open vault."""
 
-    def __init__(self, engine: sa.Engine, key: VaultKey, sizes: BucketSizes | None = None) -> None:
+    def __init__(self, engine: sa.Engine, keys: Keyring, sizes: BucketSizes | None = None) -> None:
         self._engine = engine
         self._sizes = sizes or BucketSizes()
-        self.key = key
+        self._keys = keys
+        self.key = keys.root
 
     def resolve(
         self,
@@ -144,7 +114,7 @@ class Vault:
             wanted.setdefault(Identifier(WEAK if "|" in value else LOCAL, site, value))
         pairs = [(Identifier(LOCAL, site, local), Identifier(WEAK, site, value)) for local, value in weak]
         with self._engine.begin() as connection:
-            work = _Resolving(connection, self.key, self._sizes, site, delivery)
+            work = _Resolving(connection, self._keys, self._sizes, site, delivery)
             work.run(list(wanted), joined, pairs)
             return work.result(list(wanted))
 
@@ -157,72 +127,53 @@ class Vault:
         """The person whom a site knows by one of its own numbers, or None."""
         lookup = self.key.lookup(LOCAL, site, number)
         with self._engine.connect() as connection:
-            person = connection.execute(sa.select(_IDENTIFIER.c.person_id).where(_IDENTIFIER.c.lookup == lookup)).scalar()
+            person = connection.execute(sa.select(IDENTIFIER.c.person_id).where(IDENTIFIER.c.lookup == lookup)).scalar()
             return None if person is None else _current(connection, [person])[person]
 
     def local_number(self, person_id: int) -> tuple[str, str] | None:
         """A site and the number by which it knows a person: for handing in an event about the person. None where no site does."""
-        c = _IDENTIFIER.c
-        query = sa.select(c.site, c.sealed).where(c.person_id == person_id, c.system == LOCAL).order_by(c.site, c.lookup).limit(1)
+        c = IDENTIFIER.c
+        query = (
+            sa.select(c.site, c.sealed, c.seal_version)
+            .where(c.person_id == person_id, c.system == LOCAL)
+            .order_by(c.site, c.lookup)
+            .limit(1)
+        )
         with self._engine.connect() as connection:
             row = connection.execute(query).first()
-        return None if row is None else (row.site, self.key.open(row.sealed))
+        return None if row is None else (row.site, self._keys.seals.open(row.seal_version, row.sealed))
 
     def count(self) -> int:
         """People known, aliases not counted."""
         with self._engine.connect() as connection:
-            return int(connection.execute(sa.select(sa.func.count()).where(_PERSON.c.merged_into.is_(None))).scalar_one())
+            return int(connection.execute(sa.select(sa.func.count()).where(PERSON.c.merged_into.is_(None))).scalar_one())
 
 
-def open_vault(database: str | Path, key_file: Path, *, sizes: BucketSizes | None = None) -> Vault:
+def open_vault(database: str | Path, key_file: Path, *, key_text: str | None = None, sizes: BucketSizes | None = None) -> Vault:
     """Open or create the vault.
 
     Args:
         database: SQLAlchemy URL, or a file path for SQLite.
-        key_file: Its key; made with a new vault.
+        key_file: Its key-encryption key; made with a new vault.
+        key_text: The key itself, where it is not in a file.
         sizes: Bucket sizes of a new vault; an existing one keeps its own.
 
     Raises:
         KeyProblem: The key is absent, readable by others, malformed, or another vault's.
     """
-    text = str(database)
-    exists = "://" in text or Path(text).exists()
-    key = load_key(key_file, create=not exists)
-    if "://" not in text:
-        Path(text).parent.mkdir(parents=True, exist_ok=True)
-        Path(text).touch(mode=0o600)
-        text = f"sqlite:///{text}"
-    engine = sa.create_engine(text)
-    if engine.dialect.name == "sqlite":
-        sa.event.listen(engine, "connect", _sqlite_pragmas)
-    _META.create_all(engine)
-    _check_key(engine, key)
-    return Vault(engine, key, _settled_sizes(engine, sizes or BucketSizes()))
+    exists = "://" in str(database) or Path(database).exists()
+    kek = load_key(key_file, create=not exists, text=key_text)
+    engine = open_engine(database)
+    keys = open_keyring(engine, kek)
+    return Vault(engine, keys, _settled_sizes(engine, sizes or BucketSizes()))
 
 
 def _settled_sizes(engine: sa.Engine, wanted: BucketSizes) -> BucketSizes:
     with engine.begin() as connection:
-        stored = connection.execute(sa.select(_SETTING.c.value).where(_SETTING.c.name == "bucket_sizes")).scalar()
+        stored = connection.execute(sa.select(SETTING.c.value).where(SETTING.c.name == "bucket_sizes")).scalar()
         if stored is None:
-            connection.execute(_SETTING.insert().values(name="bucket_sizes", value=wanted.to_bytes()))
+            connection.execute(SETTING.insert().values(name="bucket_sizes", value=wanted.to_bytes()))
     return wanted if stored is None else BucketSizes.from_bytes(stored)
-
-
-def _check_key(engine: sa.Engine, key: VaultKey) -> None:
-    mark = hmac.digest(key.derive("check"), b"biodam vault", "sha256")
-    with engine.begin() as connection:
-        stored = connection.execute(sa.select(_SETTING.c.value).where(_SETTING.c.name == "key_check")).scalar()
-        if stored is None:
-            connection.execute(_SETTING.insert().values(name="key_check", value=mark))
-        elif not hmac.compare_digest(stored, mark):
-            raise KeyProblem("the key file does not belong to this vault: nothing was read or written")
-
-
-def _sqlite_pragmas(connection: object, _record: object) -> None:
-    cursor = connection.cursor()  # type: ignore[attr-defined]
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=30000", "secure_delete=ON"):
-        cursor.execute(f"PRAGMA {pragma}")
-    cursor.close()
 
 
 class _Groups:
@@ -252,9 +203,9 @@ class _Groups:
 class _Resolving:
     """One call of `Vault.resolve`, inside one transaction."""
 
-    def __init__(self, connection: sa.Connection, key: VaultKey, sizes: BucketSizes, site: str, delivery: str) -> None:
+    def __init__(self, connection: sa.Connection, keys: Keyring, sizes: BucketSizes, site: str, delivery: str) -> None:
         self._connection = connection
-        self._key = key
+        self._keys = keys
         self._sizes = sizes
         self._site = site
         self._delivery = delivery
@@ -266,7 +217,7 @@ class _Resolving:
 
     def run(self, identifiers: list[Identifier], joined: _Groups, pairs: Sequence[tuple[Identifier, Identifier]]) -> None:
         everything = [*identifiers, *(weak for _, weak in pairs)]
-        self._lookup = {i: self._key.lookup(i.system, i.site, i.value) for i in everything}
+        self._lookup = {i: self._keys.root.lookup(i.system, i.site, i.value) for i in everything}
         known = self._known()
         forwarding: dict[int, int] = {}
         holders: dict[int, set[bytes]] = {}
@@ -285,7 +236,7 @@ class _Resolving:
 
     def _known(self) -> dict[Identifier, int]:
         by_lookup: dict[bytes, int] = {}
-        query = sa.select(_IDENTIFIER.c.lookup, _IDENTIFIER.c.person_id).where(_IDENTIFIER.c.lookup.in_(_LOOKUPS))
+        query = sa.select(IDENTIFIER.c.lookup, IDENTIFIER.c.person_id).where(IDENTIFIER.c.lookup.in_(_LOOKUPS))
         for chunk in _chunks(list(self._lookup.values())):
             rows: Sequence[Any] = self._connection.execute(query, {"lookups": chunk}).all()
             by_lookup.update({bytes(lookup): person for lookup, person in rows})
@@ -294,8 +245,8 @@ class _Resolving:
     def _resident_numbers(self, people: set[int]) -> dict[int, set[bytes]]:
         """Person -> look-ups of the resident numbers the vault already holds for them."""
         found: dict[int, set[bytes]] = {}
-        query = sa.select(_IDENTIFIER.c.person_id, _IDENTIFIER.c.lookup).where(
-            _IDENTIFIER.c.person_id.in_(_PEOPLE), _IDENTIFIER.c.system.in_(_UNIQUE_PER_PERSON)
+        query = sa.select(IDENTIFIER.c.person_id, IDENTIFIER.c.lookup).where(
+            IDENTIFIER.c.person_id.in_(_PEOPLE), IDENTIFIER.c.system.in_(_UNIQUE_PER_PERSON)
         )
         for person, lookup in _rows_of(self._connection, query, sorted(people)):
             found.setdefault(person, set()).add(bytes(lookup))
@@ -342,50 +293,55 @@ class _Resolving:
         return person
 
     def _age(self, person: int) -> int:
-        query = sa.select(_PERSON.c.ordinal).where(_PERSON.c.person_id == person)
+        query = sa.select(PERSON.c.ordinal).where(PERSON.c.person_id == person)
         ordinal = self._connection.execute(query).scalar()
         return int(ordinal) if ordinal is not None else 2**62
 
     def _store(self, known: Mapping[Identifier, int]) -> None:
         execute = self._connection.execute
-        start = int(execute(sa.select(sa.func.coalesce(sa.func.max(_PERSON.c.ordinal), 0))).scalar_one())
+        start = int(execute(sa.select(sa.func.coalesce(sa.func.max(PERSON.c.ordinal), 0))).scalar_one())
         people = [(start + i, p, self._sizes.bucket(start + i)) for i, p in enumerate(self._new, 1)]
-        _insert(self._connection, _PERSON, ("ordinal", "person_id", "bucket"), people)
-        fresh = [(self._lookup[i], i.system, i.site, p, self._key.seal(i.value)) for i, p in self._person.items() if i not in known]
-        _insert(self._connection, _IDENTIFIER, ("lookup", "system", "site", "person_id", "sealed"), fresh)
+        _insert(self._connection, PERSON, ("ordinal", "person_id", "bucket"), people)
+        seals = self._keys.seals
+        fresh = [
+            (self._lookup[i], i.system, i.site, p, seals.seal(i.value), seals.newest) for i, p in self._person.items() if i not in known
+        ]
+        _insert(self._connection, IDENTIFIER, ("lookup", "system", "site", "person_id", "sealed", "seal_version"), fresh)
+        if fresh:
+            require_current(self._connection, seals)
         for alias, person in self._merges:
             self._merge(alias, person)
         self._store_sightings()
 
     def _merge(self, alias: int, person: int) -> None:
         execute = self._connection.execute
-        execute(_IDENTIFIER.update().where(_IDENTIFIER.c.person_id == alias).values(person_id=person))
-        moved: Sequence[int] = execute(sa.select(_PERSON.c.person_id).where(_PERSON.c.merged_into == alias)).scalars().all()
-        execute(_PERSON.update().where(sa.or_(_PERSON.c.person_id == alias, _PERSON.c.merged_into == alias)).values(merged_into=person))
+        execute(IDENTIFIER.update().where(IDENTIFIER.c.person_id == alias).values(person_id=person))
+        moved: Sequence[int] = execute(sa.select(PERSON.c.person_id).where(PERSON.c.merged_into == alias)).scalars().all()
+        execute(PERSON.update().where(sa.or_(PERSON.c.person_id == alias, PERSON.c.merged_into == alias)).values(merged_into=person))
         at = datetime.now(UTC).isoformat(timespec="seconds")
         events = [
             {"kind": "merge", "alias_person_id": a, "person_id": person, "delivery": self._delivery, "at": at} for a in (alias, *moved)
         ]
-        execute(_EVENT.insert(), events)
+        execute(EVENT.insert(), events)
 
     def _store_sightings(self) -> None:
         people = sorted({p for i, p in self._person.items() if i.site == self._site})
-        query = sa.select(_SIGHTING.c.person_id).where(_SIGHTING.c.site == self._site, _SIGHTING.c.person_id.in_(_PEOPLE))
+        query = sa.select(SIGHTING.c.person_id).where(SIGHTING.c.site == self._site, SIGHTING.c.person_id.in_(_PEOPLE))
         seen = {person for (person,) in _rows_of(self._connection, query, people)}
         rows = [(self._site, p, self._delivery) for p in people if p not in seen]
-        _insert(self._connection, _SIGHTING, ("site", "person_id", "delivery"), rows)
+        _insert(self._connection, SIGHTING, ("site", "person_id", "delivery"), rows)
 
     def result(self, identifiers: list[Identifier]) -> Resolution:
         sighted: list[int] = list(
             self._connection.execute(
-                sa.select(_SIGHTING.c.person_id).where(_SIGHTING.c.site == self._site, _SIGHTING.c.delivery == self._delivery)
+                sa.select(SIGHTING.c.person_id).where(SIGHTING.c.site == self._site, SIGHTING.c.delivery == self._delivery)
             ).scalars()
         )
         events = _rows(
             self._connection,
-            sa.select(_EVENT.c.alias_person_id, sa.func.max(_EVENT.c.id))
-            .where(_EVENT.c.delivery == self._delivery, _EVENT.c.kind == "merge")
-            .group_by(_EVENT.c.alias_person_id),
+            sa.select(EVENT.c.alias_person_id, sa.func.max(EVENT.c.id))
+            .where(EVENT.c.delivery == self._delivery, EVENT.c.kind == "merge")
+            .group_by(EVENT.c.alias_person_id),
         )
         merges: dict[int, int] = dict(events)
         refs = _current(self._connection, sorted({*self._person.values(), *sighted, *merges}))
@@ -402,15 +358,15 @@ def _follow(forwarding: Mapping[int, int], person: int) -> int:
 
 
 def _current(connection: sa.Connection, people: Sequence[int]) -> dict[int, PersonRef]:
-    target = _PERSON.alias("target")
-    now = sa.func.coalesce(_PERSON.c.merged_into, _PERSON.c.person_id)
-    query = sa.select(_PERSON.c.person_id, target.c.person_id, target.c.bucket).join(target, target.c.person_id == now)
-    rows = _rows_of(connection, query.where(_PERSON.c.person_id.in_(_PEOPLE)), people)
+    target = PERSON.alias("target")
+    now = sa.func.coalesce(PERSON.c.merged_into, PERSON.c.person_id)
+    query = sa.select(PERSON.c.person_id, target.c.person_id, target.c.bucket).join(target, target.c.person_id == now)
+    rows = _rows_of(connection, query.where(PERSON.c.person_id.in_(_PEOPLE)), people)
     return {person: PersonRef(current, bucket) for person, current, bucket in rows}
 
 
 def _buckets(connection: sa.Connection, people: Sequence[int]) -> dict[int, int]:
-    query = sa.select(_PERSON.c.person_id, _PERSON.c.bucket).where(_PERSON.c.person_id.in_(_PEOPLE))
+    query = sa.select(PERSON.c.person_id, PERSON.c.bucket).where(PERSON.c.person_id.in_(_PEOPLE))
     return dict(_rows_of(connection, query, people))
 
 

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 
 from assets.dbt_manifest import dbt_executable, is_current
 from assets.ledger.schema import VERSION
@@ -83,16 +84,31 @@ def _sites(settings: Settings) -> Iterator[Finding]:
 
 
 def _vault(settings: Settings) -> Iterator[Finding]:
-    key = settings.vault_key_file or settings.lake_root / "vault" / "key"
-    if not key.exists():
+    workspace = settings.workspace()
+    key = workspace.vault_key_place
+    if settings.vault_key is None and not key.exists():
         exists = settings.vault_url is None and (settings.lake_root / "vault" / "vault.db").exists()
         yield Finding("vault", not exists, "the vault is there, its key is not. Remedy: restore the key file" if exists else "none yet")
         return
     from assets.privacy.keys import load_key
 
-    load_key(key, create=False)
-    beside = settings.vault_key_file is None
-    yield Finding("vault", True, "key readable by its owner only" + ("; keep a copy elsewhere, it lies beside the vault" if beside else ""))
+    mine = load_key(key, create=False, text=settings.vault_key).ident
+    if settings.vault_url is None and workspace.lake.vault_database.exists():
+        yield _wrapped_under(workspace.lake.vault_database, mine)
+    beside = settings.vault_key_file is None and settings.vault_key is None
+    where = "key in the environment" if settings.vault_key else "key readable by its owner only"
+    yield Finding("vault", True, where + ("; keep a copy elsewhere, it lies beside the vault" if beside else ""))
+
+
+def _wrapped_under(vault: Path, mine: str) -> Finding:
+    """Whether this key is the vault's; read only, so an older vault is not taken along here."""
+    with closing(sqlite3.connect(f"file:{vault}?mode=ro", uri=True)) as connection:
+        if not connection.execute("select 1 from sqlite_master where name = 'data_key'").fetchone():
+            return Finding("vault", True, "of an earlier release; the next run takes its keys along")
+        theirs = [kek for (kek,) in connection.execute("select distinct kek from data_key")]
+    if theirs in ([], [mine]):
+        return Finding("vault", True, f"the key (ident {mine}) is this vault's")
+    return Finding("vault", False, f"the key is {mine}, the vault's keys are wrapped under {', '.join(theirs)}. Remedy: name the right key")
 
 
 def _control(settings: Settings) -> Iterator[Finding]:

@@ -92,6 +92,9 @@ def _manifest(lake: Path, where: str) -> dict[str, object]:
         ("quarantine", "list"),
         ("quarantine", "show"),
         ("vocabulary", "load"),
+        ("vault",),
+        ("vault", "status"),
+        ("vault", "rotate"),
         ("doctor",),
     ],
 )
