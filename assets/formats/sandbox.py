@@ -27,6 +27,7 @@ import pyarrow as pa
 from assets.formats.job import Limits, Recovery, dump_recovery
 from assets.formats.progress import Doing, read_mark, read_place
 from assets.formats.reasons import Reason
+from assets.formats.spool import FileSummary
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -66,18 +67,6 @@ class Rejected:
 
 
 @dataclass(frozen=True)
-class FileOutcome:
-    """What became of one file; with a `reason` nothing of it is in the spool."""
-
-    index: int
-    records: int
-    rejected: int
-    reason: str | None = None
-    rule: str | None = None
-    detail: str | None = None
-
-
-@dataclass(frozen=True)
 class Refused:
     """Why the whole delivery must not land. `file` is the neutral reference."""
 
@@ -102,7 +91,7 @@ class ChildResult:
         spool: The spool folder.
     """
 
-    files: list[FileOutcome]
+    files: list[FileSummary]
     refused: Refused | None
     deaths: int
     causes: tuple[str, ...]
@@ -254,7 +243,7 @@ def _learn(recovery: Recovery, spool: Path, run: _Run) -> Recovery:
 
 def _result(spool: Path, refs: Mapping[int, str], runs: list[_Run]) -> ChildResult:
     summary = json.loads((spool / "_summary.json").read_text(encoding="utf-8"))
-    files = [FileOutcome(**outcome) for outcome in summary["files"]]
+    files = [FileSummary(**outcome) for outcome in summary["files"]]
     refused = None
     if told := summary["refused"]:
         refused = Refused(refs.get(told["file"], "?"), told["row_number"], told["rule"], told["reason"], told["detail"])

@@ -5,12 +5,14 @@ Belongs here: text columns of claims that do not depend on the layout. Does not 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from assets.simulation.chunk import Chunk
-from assets.simulation.claims import CLINICS, LINES
+from assets.simulation.claims import CLINICS, LINE_TYPES, LINES, PRICES
 from assets.simulation.clinical import INPATIENT
 from assets.simulation.country import SITES
 from assets.simulation.errors import NUMBER
@@ -70,9 +72,34 @@ def forms(claim: Frame) -> Ints:
     return np.asarray(claim["kind"] == INPATIENT, dtype=np.int64)
 
 
-def line_codes(frame: Frame) -> pa.StringArray:
-    """EDI code of each line of treatment."""
-    return choose(LINES, frame["code"])
+def line_columns(frame: Frame) -> dict[str, pa.StringArray]:
+    """What both dialects say of a line of treatment: its number and type, EDI code, times, unit price and amount in won."""
+    price = PRICES[frame["code"]]
+    return {
+        "ordinal": whole(frame["ordinal"]),
+        "type": choose(LINE_TYPES, frame["code"]),
+        "code": choose(LINES, frame["code"]),
+        "times": whole(frame["times"]),
+        "price": whole(price),
+        "amount": whole(price * frame["times"]),
+    }
+
+
+def prescription_columns(frame: Frame, codes: Sequence[str]) -> dict[str, pa.StringArray]:
+    """What both dialects say of a prescription at a pharmacy.
+
+    Args:
+        frame: Prescriptions.
+        codes: EDI code of each drug.
+    """
+    return {
+        "ordinal": whole(frame["ordinal"]),
+        "code": choose(codes, frame["code"]),
+        "ingredient": choose([f"{edi[3:]}ATB" for edi in codes], frame["code"]),
+        "per_day": whole(frame["per_day"]),
+        "days": whole(frame["days"]),
+        "amount": whole(100 * frame["per_day"] * frame["days"]),
+    }
 
 
 def institutions() -> Frame:

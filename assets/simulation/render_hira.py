@@ -12,8 +12,18 @@ import numpy as np
 import pyarrow as pa
 
 from assets.simulation.chunk import Chunk, Rendered
-from assets.simulation.claim_texts import compact_days, delivered, forms, institutions, line_codes, sick_texts, stated_texts, whole
-from assets.simulation.claims import CLINICS, LINE_TYPES, PRICES
+from assets.simulation.claim_texts import (
+    compact_days,
+    delivered,
+    forms,
+    institutions,
+    line_columns,
+    prescription_columns,
+    sick_texts,
+    stated_texts,
+    whole,
+)
+from assets.simulation.claims import CLINICS
 from assets.simulation.errors import NUMBER
 from assets.simulation.frame import Flags, Frame, Ints, surrogate
 from assets.simulation.kernels import choose, either, hexadecimal, render
@@ -114,16 +124,11 @@ def _statements(chunk: Chunk, people: Flags) -> Rendered:
 
 def _lines(chunk: Chunk, people: Flags) -> Rendered:
     frame = delivered(chunk, chunk.claims.line, people)
-    key, price = key_texts(chunk, frame["row"]), PRICES[frame["code"]]
+    key = key_texts(chunk, frame["row"])
     lines = render(
         _LINE,
         key=key,
-        ordinal=whole(frame["ordinal"]),
-        type=choose(LINE_TYPES, frame["code"]),
-        code=line_codes(frame),
-        times=whole(frame["times"]),
-        price=whole(price),
-        amount=whole(price * frame["times"]),
+        **line_columns(frame),
     )
     return Rendered("treatment_line", "t300_2025.csv", frame, lines, key)
 
@@ -143,17 +148,11 @@ def _diagnoses(chunk: Chunk, people: Flags) -> Rendered:
 
 def _prescriptions(chunk: Chunk, people: Flags) -> Rendered:
     frame = delivered(chunk, chunk.claims.prescription, people)
-    key, codes = key_texts(chunk, frame["row"]), chunk.codes.drugs
-    total = frame["per_day"] * frame["days"]
+    key = key_texts(chunk, frame["row"])
     lines = render(
         _PRESCRIPTION,
         key=key,
-        ordinal=whole(frame["ordinal"]),
-        code=choose(codes["edi"], frame["code"]),
-        ingredient=choose([f"{edi[3:]}ATB" for edi in codes["edi"]], frame["code"]),
-        per_day=whole(frame["per_day"]),
-        days=whole(frame["days"]),
-        total=whole(total),
-        amount=whole(100 * total),
+        total=whole(frame["per_day"] * frame["days"]),
+        **prescription_columns(frame, chunk.codes.drugs["edi"]),
     )
     return Rendered("prescription", "t530_2025.csv", frame, lines, key)

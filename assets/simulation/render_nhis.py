@@ -17,12 +17,13 @@ from assets.simulation.claim_texts import (
     delivered,
     forms,
     institutions,
-    line_codes,
+    line_columns,
+    prescription_columns,
     sick_texts,
     stated_texts,
     whole,
 )
-from assets.simulation.claims import CLINICS, LINE_TYPES, PRICES
+from assets.simulation.claims import CLINICS
 from assets.simulation.country import day_number
 from assets.simulation.errors import NUMBER
 from assets.simulation.frame import NEVER, Flags, Frame, Ints, spread
@@ -189,17 +190,12 @@ def _statements(chunk: Chunk, people: Flags) -> Rendered:
 
 def _lines(chunk: Chunk, people: Flags) -> Rendered:
     frame = delivered(chunk, chunk.claims.line, people)
-    key, price = key_texts(chunk, frame["row"]), PRICES[frame["code"]]
+    key = key_texts(chunk, frame["row"])
     lines = render(
         _LINE,
         key=key,
-        ordinal=whole(frame["ordinal"]),
         day=compact_days(chunk.claims.claim["day"][frame["row"]]),
-        type=choose(LINE_TYPES, frame["code"]),
-        code=line_codes(frame),
-        times=whole(frame["times"]),
-        price=whole(price),
-        amount=whole(price * frame["times"]),
+        **line_columns(frame),
     )
     return Rendered("treatment_line", "nhid_gy30_t1_2025.csv", frame, lines, key)
 
@@ -220,16 +216,11 @@ def _diagnoses(chunk: Chunk, people: Flags) -> Rendered:
 
 def _prescriptions(chunk: Chunk, people: Flags) -> Rendered:
     frame = delivered(chunk, chunk.claims.prescription, people)
-    key, codes = key_texts(chunk, frame["row"]), chunk.codes.drugs
+    key = key_texts(chunk, frame["row"])
     lines = render(
         _PRESCRIPTION,
         key=key,
-        ordinal=whole(frame["ordinal"]),
         day=compact_days(chunk.claims.claim["day"][frame["row"]]),
-        code=choose(codes["edi"], frame["code"]),
-        ingredient=choose([f"{edi[3:]}ATB" for edi in codes["edi"]], frame["code"]),
-        per_day=whole(frame["per_day"]),
-        days=whole(frame["days"]),
-        amount=whole(100 * frame["per_day"] * frame["days"]),
+        **prescription_columns(frame, chunk.codes.drugs["edi"]),
     )
     return Rendered("prescription", "nhid_gy60_t1_2025.csv", frame, lines, key)
