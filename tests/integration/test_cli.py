@@ -13,8 +13,10 @@ from pathlib import Path
 
 import pytest
 
+from assets.feeds.intake import take_in
+from assets.landing.workspace import Workspace
 from orchestration.cli import main
-from tests.conftest import REPOSITORY
+from tests.conftest import REPOSITORY, write_delivery
 
 EMR = "등록번호\r\nP1\r\n".encode("cp949")
 
@@ -258,3 +260,11 @@ def test_doctor_names_what_is_wrong_and_makes_nothing(biodam: InProcess) -> None
     assert "FAIL  vault: the vault is there, its key is not. Remedy: restore the key file" in done.stdout
     assert "1 file(s) lie outside a delivery" in done.stdout
     assert "h02/fhir_r4/d1 has no manifest.json" in done.stdout
+
+
+def test_site_whose_file_is_gone_is_still_known_by_what_it_delivered(biodam: InProcess) -> None:
+    workspace = Workspace(biodam.lake)
+    write_delivery(biodam.lake, "h66", "fhir_r4", "d1", {"Patient.ndjson": "{}\n"})
+    take_in(workspace)
+    for command in (("list",), ("replay",)):
+        assert "Nothing in quarantine" in biodam("quarantine", *command, "--site", "h66").stdout

@@ -132,7 +132,17 @@ GOOD = [
             "descriptive_statistic": "average",
         },
     },
-]
+    {
+        "header": {"uuid": "c", "source_creation_date_time": "2026-03-02T00:00:00Z", "user_id": "u-1",
+                   "schema_id": {"namespace": "ieee", "name": "sleep-stage-summary", "version": "1.0"}},
+        "body": {
+            "sleep_stage_summary": {"total_sleep_time": {"value": 7, "unit": "h"}, "number_of_awakenings": 2, "descriptive_statistic": "average"},
+            "sleep_stage_episodes": [],
+            "effective_time_frame": {"time_interval": {"end_date_time": "2026-03-01T21:00:00Z", "duration": {"value": 8, "unit": "h"}}},
+            "is_main_sleep": True,
+        },
+    },
+]  # fmt: skip
 STRANGE: list[Any] = [
     None,
     "",
