@@ -54,6 +54,7 @@ class Schema:
         measures: Numbers that may leave the parser, in the order of the schema.
         codes: Coded fields that may leave the parser.
         inside: The object of the body in which these stand; None: the body itself.
+        samples: The list of HealthKit samples that hold numbers of their own; None: there is none.
     """
 
     check: Check
@@ -61,6 +62,7 @@ class Schema:
     measures: tuple[Measure, ...]
     codes: tuple[str, ...]
     inside: str | None = None
+    samples: str | None = None
 
 
 def find_schema(namespace: str, name: str, version: str) -> Schema | None:
@@ -113,7 +115,9 @@ class _Table:
                 return Schema(self._object(text), True, held.measures, held.codes, name)
         shown = [(name, *expression.split(" ", 1)) for name, expression, _, hidden in fields if not hidden]
         measures = [Measure(n, kind, rest[0] if kind != "quantity" and rest else None) for n, kind, *rest in shown if kind in _NUMBERS]
-        return Schema(self._object(text), True, tuple(measures), tuple(n for n, kind, *_ in shown if kind == "code"))
+        samples = next((name for name, expression, _, _ in fields if expression == "list shape hk_quantity"), None)
+        codes = tuple(name for name, kind, *_ in shown if kind == "code")
+        return Schema(self._object(text), True, tuple(measures), codes, samples=samples)
 
     def expression(self, text: str) -> Check:
         """Compile one expression."""

@@ -53,7 +53,8 @@ def facts_of(header: Mapping[str, Any], body: Mapping[str, Any], schema: Schema)
         raise Violation(Reason.INVALID_TIME_FRAME, "$.body.effective_time_frame.time_interval.duration")
     schema_id, provenance = header["schema_id"], header.get("acquisition_provenance") or {}
     held = body if schema.inside is None else body[schema.inside]
-    measured = [(m.name, *_number(held[m.name], m.unit)) for m in schema.measures if m.name in held]
+    measured = [(_measure(m.name, held), *_number(held[m.name], m.unit)) for m in schema.measures if m.name in held]
+    measured += [found for sample in body.get(schema.samples or "", ()) if (found := _sample(sample)) is not None]
     created = parse_instant(header.get("creation_date_time") or header.get("source_creation_date_time") or "")
     facts = {
         "header.id": header.get("id") or header.get("uuid"),
@@ -64,7 +65,7 @@ def facts_of(header: Mapping[str, Any], body: Mapping[str, Any], schema: Schema)
         "header.creation_date_time": created,
         "header.modality": provenance.get("modality") or header.get("modality"),
         "header.acquisition_source": _source(provenance.get("source_name")),
-        "body.measure": _measure(measured[0][0], body) if len(measured) == 1 else None,
+        "body.measure": measured[0][0] if len(measured) == 1 else None,
         "body.value": measured[0][1] if len(measured) == 1 else None,
         "body.unit": measured[0][2] if len(measured) == 1 else None,
         "body.components": [_component(*m) for m in measured] if len(measured) > 1 else None,
@@ -84,9 +85,16 @@ def _number(value: Any, unit: str | None) -> tuple[float, str | None]:
 
 
 def _measure(name: str, body: Mapping[str, Any]) -> str:
-    """What the one number measures: the field it stands in, or for HealthKit the type that the sample names."""
-    kind = body.get("quantity_type")
+    """What a number measures: the field it stands in, or for HealthKit the type that the sample names."""
+    kind = body.get("quantity_type") if name in ("unit_value", "count") else None
     return kind if isinstance(kind, str) and _HK_TYPE.fullmatch(kind) else name
+
+
+def _sample(sample: Mapping[str, Any]) -> tuple[str, float, str | None] | None:
+    """The number of a HealthKit sample within a correlation; None where its type is free text, which must not pass."""
+    field = "unit_value" if "unit_value" in sample else "count"
+    name = _measure(field, sample)
+    return (name, *_number(sample[field], "count")) if name != field else None
 
 
 def _component(name: str, number: float, unit: str | None) -> dict[str, Any]:

@@ -43,6 +43,11 @@ BODIES: list[tuple[str, str, dict[str, Any]]] = [
     ("blood-pressure", "3.1", {
         "systolic_blood_pressure": {"value": 120, "unit": "mmHg"}, "diastolic_blood_pressure": {"value": 80, "unit": "mmHg"},
     }),
+    ("hk-quantity-sample", "1.0", {"quantity_type": "HKQuantityTypeIdentifierHeartRate", "unit_value": {"value": 61, "unit": "count/min"}}),
+    ("hk-correlation", "1.0", {"correlation_type": "HKCorrelationTypeIdentifierBloodPressure", "quantity_samples": [
+        {"quantity_type": f"HKQuantityTypeIdentifierBloodPressure{kind}", "unit_value": {"value": value, "unit": "mmHg"}, "effective_time_frame": {"date_time": LATE}}
+        for kind, value in (("Systolic", 121), ("Diastolic", 79))
+    ]}),
 ]  # fmt: skip
 NIGHT = {"time_interval": {"start_date_time": LATE, "duration": {"value": 8, "unit": "h"}}}
 BODIES_1752: list[tuple[str, dict[str, Any]]] = [
@@ -58,7 +63,7 @@ BODIES_1752: list[tuple[str, dict[str, Any]]] = [
 def _points(person: str) -> str:
     lines = []
     for name, version, body in BODIES:
-        schema_id = {"namespace": "omh", "name": name, "version": version}
+        schema_id = {"namespace": "granola" if name.startswith("hk-") else "omh", "name": name, "version": version}
         header = {"id": f"{person}-{name}", "creation_date_time": LATE, "schema_id": schema_id, "user_id": person}
         lines.append(json.dumps({"header": header, "body": {**body, "effective_time_frame": {"date_time": LATE}}}))
     for name, body in BODIES_1752:
@@ -101,6 +106,9 @@ def test_numbers_of_wearables_stand_in_the_unit_of_their_concept_on_the_sites_ow
     """)
     day = "2026-03-02"
     assert found == [
+        ("HKQuantityTypeIdentifierBloodPressureDiastolic", 3012888, 79.0, 8876, day),
+        ("HKQuantityTypeIdentifierBloodPressureSystolic", 3004249, 121.0, 8876, day),
+        ("HKQuantityTypeIdentifierHeartRate", 3027018, 61.0, 8541, day),
         ("blood_glucose", 3000483, 90.08, 8840, day),
         ("body_height", 3036277, 182.88, 8582, day),
         ("body_temperature", 3020891, 37.0, 586323, day),
@@ -129,5 +137,5 @@ def test_a_series_is_one_row_of_who_agreed_to_imaging(devices: Biodam) -> None:
 
 def test_every_record_of_devices_is_accounted_for(devices: Biodam) -> None:
     feeds = {f["feed"]: f for f in devices.status()["feeds"]}
-    assert [feeds["open_mhealth"][k] for k in ("delivered", "landed", "duplicate")] == [27, 27, 0]
+    assert [feeds["open_mhealth"][k] for k in ("delivered", "landed", "duplicate")] == [33, 33, 0]
     assert [feeds["dicom"][k] for k in ("delivered", "landed", "duplicate")] == [7, 6, 0]
