@@ -25,6 +25,7 @@ from assets.simulation.frame import NEVER, Array, Frame, unique_ids
 from assets.simulation.identities import introduce
 from assets.simulation.kernels import fixed_width
 from assets.simulation.physiology import disease_courses
+from assets.simulation.registry import make_registry
 from assets.simulation.residents import resident_numbers
 from assets.simulation.setting import Setting
 from assets.simulation.simulate import write_country
@@ -98,10 +99,12 @@ def write_reference(out: Path) -> Chunk:
     setting = Setting(country, load_codes(), SEED, 0, 1, len(LIVES))
     people = _people()
     events = _events(setting)
+    consent = _consent(setting)
     chunk = Chunk(
-        setting, people, disease_courses(setting, people), events, _consent(setting), _claims(setting, events),
+        setting, people, disease_courses(setting, people), events, consent, _claims(setting, events),
         fixed_width((resident_numbers(setting, people) + ord("0")).astype(np.uint8)), introduce(setting, len(people)),
         _points(setting, events), Frame({n: np.zeros(0, np.int64) for n in ("owner", "id", "series", "study", "instance", "day", "modality", "part", "delivery", "plant")}),
+        make_registry(setting, people, events, consent, np.arange(len(people))),
     )  # fmt: skip
     delivered = {name: _everywhere(_delivered(getattr(events, name), setting, name)) for name in events.__dataclass_fields__}
     registered = roster(country, people, registrations(people, delivered["visit"]))

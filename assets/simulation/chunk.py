@@ -18,6 +18,7 @@ from assets.simulation.consent import Consent
 from assets.simulation.country import SITES, Country
 from assets.simulation.errors import NUMBER
 from assets.simulation.frame import NEVER, Frame, Ints
+from assets.simulation.registry import Registry
 from assets.simulation.setting import Setting
 
 
@@ -35,6 +36,7 @@ class Chunk:
     names: pa.RecordBatch
     points: Frame
     images: Frame
+    registry: Registry
 
     @property
     def country(self) -> Country:

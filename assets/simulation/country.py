@@ -29,7 +29,7 @@ LARGE = 3
 FEEDS: Mapping[str, str] = {
     "h11": "fhir_r4", "h12": "emr_csv", "h13": "omop", "c01": "consent", "a11": "claims_nhis", "a12": "claims_hira",
     "h14": "hl7_v2", "h15": "ccda", "h16": "dicom", "w11": "open_mhealth",
-    "a13": "death_registry", "b11": "lims",
+    "a13": "death_registry", "b11": "lims", "r11": "redcap",
 }  # fmt: skip
 """Site -> the feed it sends."""
 
@@ -63,6 +63,7 @@ class Country:
     claims: Mapping[str, Any]
     deaths: Mapping[str, Any]
     biobank: Mapping[str, Any]
+    registry: Mapping[str, Any]
     errors: Mapping[str, ErrorRate]
 
     @property
@@ -109,6 +110,7 @@ def load_country(path: Path = _FILE) -> Country:
         claims=raw["claims"],
         deaths=raw["deaths"],
         biobank=raw["biobank"],
+        registry=raw["registry"],
         errors={kind: _error_rate(body["rate"], body["at"]) for kind, body in raw["errors"].items()},
     )
 

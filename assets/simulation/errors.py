@@ -29,7 +29,7 @@ class Kind:
     Attributes:
         name: Kind, as in `truth/planted_errors.parquet`.
         expected: What a lake makes of the record: landed, corrected, tombstone, quarantined, unmapped,
-            converted, implausible, excluded, unconsented, duplicate, merged, crosswalk, withdrawn or flagged.
+            converted, implausible, excluded, unconsented, duplicate, merged, crosswalk, withdrawn, withheld or flagged.
         reason: Code in `assets/formats/reasons.py`, null unless quarantined.
     """
 
@@ -101,11 +101,16 @@ KINDS: tuple[Kind, ...] = (
     Kind("lims_bad_date", "quarantined", "invalid_date"),
     Kind("lims_missing_person", "quarantined", "missing_person"),
     Kind("lims_ragged", "quarantined", "ragged_row"),
+    Kind("registry_ragged", "quarantined", "ragged_row"),
+    Kind("registry_encoding", "quarantined", "encoding"),
+    Kind("registry_withheld", "withheld"),
 )
 NUMBER = {kind.name: i for i, kind in enumerate(KINDS)}
 
 _IN_PLACE = ("late", "unit_other", "unit_missing")
 _TAKEN_BACK = {"deleted_later": "delete_notice", "retracted_later": "retraction"}
+_OTHER_WIDTH = ("ragged_row", "claim_ragged", "lims_ragged", "registry_ragged")
+_OTHER_BYTES = ("encoding_break", "claim_encoding", "document_encoding", "registry_encoding")
 _SECOND_UNIT = ("hba1c", "creatinine", "glucose")
 
 
@@ -233,10 +238,7 @@ def damage(lines: pa.StringArray, plant: Ints, encoding: str) -> dict[int, bytes
     found: dict[int, bytes] = {}
     broken = np.isin(
         plant,
-        [
-            NUMBER[k]
-            for k in ("bad_json", "ragged_row", "encoding_break", "claim_ragged", "claim_encoding", "document_encoding", "lims_ragged")
-        ],
+        [NUMBER[k] for k in ("bad_json", *_OTHER_WIDTH, *_OTHER_BYTES)],
     )
     for row in np.flatnonzero(broken).tolist():
         line = lines[row].as_py().encode(encoding)
@@ -245,8 +247,9 @@ def damage(lines: pa.StringArray, plant: Ints, encoding: str) -> dict[int, bytes
         kind = KINDS[int(plant[row])].name
         if kind == "bad_json":
             body = body[: len(body) * 3 // 5].rstrip(b"{[,")  # a first line that ends so would be read as one document
-        elif kind in ("ragged_row", "claim_ragged", "lims_ragged"):
-            body = body.rsplit(b",", 2)[0] if row % 2 else body + b",1,2"
+        elif kind in _OTHER_WIDTH:
+            mark = b";" if kind == "registry_ragged" else b","
+            body = body.rsplit(mark, 2)[0] if row % 2 else mark.join((body, b"1", b"2"))
         else:
             body = body[: len(body) // 2] + b"\xff\xfe" + body[len(body) // 2 :]
         found[row] = body + end

@@ -129,6 +129,20 @@ _FACTS: Mapping[str, tuple[str, str, str]] = {
         """select person_id, site, concat_ws('|', death_date, cause_source_value) as says
            from lake.death_record where source_kind = 'registry' and not is_before_birth""",
     ),
+    "registry diagnosis": (
+        "clinical",
+        """select person, 'r11' as site, date as day, concat_ws('|', concept, date) as says
+           from registry_facts inner join code_conditions using (key)""",
+        """select person_id, site, concat_ws('|', condition_concept_id, condition_start_date) as says
+           from lake.condition_occurrence where site[1] = 'r'""",
+    ),
+    "registry result": (
+        "clinical",
+        """select person, 'r11' as site, date as day, concat_ws('|', concept, date) as says, value
+           from registry_facts inner join code_labs using (key)""",
+        """select person_id, site, value_as_number as value, concat_ws('|', measurement_concept_id, measurement_date) as says
+           from lake.measurement where site[1] = 'r'""",
+    ),
     "image series": (
         "imaging",
         "select person, 'h16' as site, series_date as day, concat_ws('|', modality, series_date, instance_count, has_burned_in_annotation) as says from images",
@@ -242,7 +256,7 @@ def _facts(connection: duckdb.DuckDBPyConnection) -> Iterator[Score]:
             who="birth_date, gender" if named else "date '1900-01-01' as birth_date, 0 as gender",
             known="inner join known using (person_id)" if named else "",
             value="value" if " value" in truth else "null::double as value",
-            places="'h', 'w'" if named else "'a'",
+            places="'r'" if kind.startswith("registry ") else "'h', 'w'" if named else "'a'",
             truth=truth,
             lake=lake,
             scope=scope,

@@ -27,6 +27,7 @@ from assets.simulation import (
     render_nhis,
     render_omop,
     render_points,
+    render_redcap,
 )
 from assets.simulation.biobank import make_biobank
 from assets.simulation.chunk import Chunk, Rendered, registrations, roster
@@ -44,10 +45,12 @@ from assets.simulation.kernels import fixed_width
 from assets.simulation.outbox import Outbox
 from assets.simulation.physiology import disease_courses
 from assets.simulation.population import make_people
+from assets.simulation.registry import eligible, make_registry
 from assets.simulation.residents import resident_numbers
 from assets.simulation.setting import Setting
 from assets.simulation.truth import Truth, write_truth
 from assets.simulation.truth_biobank import samples_table
+from assets.simulation.truth_registry import registry_table
 
 _ENCODINGS = {"h12": render_emr.ENCODING, "a11": render_nhis.ENCODING, "h14": render_hl7.ENCODING, "a13": render_deaths.ENCODING}
 _HEADERS = {
@@ -56,6 +59,7 @@ _HEADERS = {
     "a12": render_hira.HEADERS,
     "a13": render_deaths.HEADERS,
     "b11": render_lims.HEADERS,
+    "r11": render_redcap.HEADERS,
 }
 
 Progress = Callable[[int, int], None]
@@ -198,6 +202,7 @@ def _chunks(country: Country, total: int, seed: int) -> Iterator[tuple[Chunk, di
             names=introduce(setting, len(people)),
             points=make_points(setting, people, course),
             images=make_images(setting, people),
+            registry=make_registry(setting, people, events, consent, eligible(setting, people, course, consent)),
         )
         registered = roster(country, people, registrations(people, events.visit))
         yield chunk, deliver(setting, people, events), registered
@@ -232,6 +237,9 @@ def _write_chunk(chunk: Chunk, delivered: Mapping[str, Frame], registered: Frame
     for part in render_lims.render_lims(chunk, bank):
         _write(chunk, "b11", part, outbox, truth)
     truth.add("biobank_samples", samples_table(chunk, bank))
+    for part in render_redcap.render_redcap(chunk, chunk.registry):
+        _write(chunk, "r11", part, outbox, truth)
+    truth.add("registry_facts", registry_table(chunk))
     write_truth(truth, chunk, delivered)
 
 
