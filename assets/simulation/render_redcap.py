@@ -112,7 +112,7 @@ def _visits(chunk: Chunk, frame: Frame) -> Rendered:
         **ticks,
         **results,
     )
-    return Rendered("visit", DATA, frame, lines, render("@n@/@i@", n=number, i=instance))
+    return Rendered("visit", DATA, frame, lines, render("@n@;visit_arm_1;;@i@", n=number, i=instance))
 
 
 def _result(chunk: Chunk, frame: Frame, place: int) -> pa.StringArray:

@@ -110,7 +110,7 @@ class Landed:
 def _sites(folder: Path) -> Path:
     """The sites that the simulator speaks for, and those that tell the same in another way."""
     folder.mkdir(parents=True)
-    for site in ("c01", "h16", "a13", *FORMATS):
+    for site in ("c01", "h16", "a13", "b11", *FORMATS):
         shutil.copy(REPOSITORY / "assets" / "sites" / f"{site}.toml", folder)
     for site, text in site_files():
         (folder / f"{site}.toml").write_text(text, encoding="utf-8")

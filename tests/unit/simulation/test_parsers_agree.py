@@ -28,6 +28,7 @@ from assets.sites.site import load_sites
         ("h14", "hl7"),
         ("w11", "open_mhealth"),
         ("h16", "dicom"),
+        ("r11", "redcap"),
     ],
 )
 def test_the_child_refuses_what_was_planted(small_country: Any, tmp_path: Path, site: str, wire: str) -> None:
