@@ -16,11 +16,20 @@ import pyarrow.csv as csv
 import pyarrow.parquet as pq
 
 from tests.conftest import REPOSITORY, write_delivery
+from tests.reference_containers import CONTAINERS, emr_as_transport_files, emr_as_workbook, emr_in_fixed_width
 
 Files = dict[str, bytes | str]
-RETOLD: Mapping[str, str] = {"h17": "h11", "h18": "h14", "h19": "h15", "h20": "h13", "h21": "h12"}
+RETOLD: Mapping[str, str] = {
+    "h17": "h11", "h18": "h14", "h19": "h15", "h20": "h13", "h21": "h12", "h22": "h12", "h23": "h12", "h24": "h12",
+}  # fmt: skip
 """Site -> the site whose deliveries it tells again."""
-FEEDS: Mapping[str, str] = {"h17": "fhir_r4", "h18": "hl7_v2", "h19": "ccda", "h20": "omop", "h21": "emr_csv"}
+FEEDS: Mapping[str, str] = {
+    "h17": "fhir_r4",
+    "h18": "hl7_v2",
+    "h19": "ccda",
+    "h20": "omop",
+    **dict.fromkeys(("h21", "h22", "h23", "h24"), "emr_csv"),
+}
 
 
 def _moved(text: str, form: str, hours: int) -> str:
@@ -83,6 +92,7 @@ def emr_in_utf_16(folder: Path) -> Files:
 
 _WAYS: Mapping[str, Callable[[Path], Files]] = {
     "h17": bundles_in_utc, "h18": hl7_in_utf_8_with_offsets, "h19": documents_in_utf_16, "h20": omop_as_csv, "h21": emr_in_utf_16,
+    "h22": emr_as_workbook, "h23": emr_in_fixed_width, "h24": emr_as_transport_files,
 }  # fmt: skip
 
 
@@ -94,6 +104,8 @@ def site_files() -> Iterator[tuple[str, str]]:
             .read_text(encoding="utf-8")
             .replace(f'site = "{source}"', f'site = "{site}"')
         )
+        if site in CONTAINERS:
+            text = CONTAINERS[site](text)
         if site == "h21":
             text = text.replace('encoding = "cp949"', 'encoding = "utf-16"').replace('delimiter = ","', 'delimiter = "\\t"')
         yield site, text

@@ -34,7 +34,7 @@ FORMATS: Mapping[str, str] = {
 """Site -> the format it sends."""
 AGAIN: Mapping[str, str] = {
     "h17": "FHIR Bundle in UTC", "h18": "HL7 v2 in UTF-8 with offsets", "h19": "C-CDA in UTF-16 on another clock", "h20": "OMOP CSV",
-    "h21": "EMR CSV in UTF-16",
+    "h21": "EMR CSV in UTF-16", "h22": "EMR workbook", "h23": "EMR fixed width in CP949", "h24": "EMR SAS transport files",
 }  # fmt: skip
 """Site -> the way it tells what another tells (`tests/reference_retold.py`)."""
 
