@@ -56,7 +56,7 @@ def _together(parts: list[Rendered]) -> list[Rendered]:
 
 
 def _dictionary(chunk: Chunk) -> Rendered:
-    """One row an item, the same in every delivery."""
+    """One row an item, and one that says which export it is: else months in which nothing happened would be the same delivery again."""
     options = " | ".join(
         f"{number}, {chunk.codes.conditions['name'][chunk.codes.conditions.number(keys[0])]}" for number, keys in enumerate(DIAGNOSES, 1)
     )
@@ -70,10 +70,11 @@ def _dictionary(chunk: Chunk) -> Rendered:
         *(f"{item};visit;text;{_LABELS[item]};;number_1dp_comma_decimal;;;" for item in RESULTS),
         "memo;visit;notes;비고;;;;;",
     ]  # fmt: skip
-    times = len(chunk.country.delivery_ids)
-    plain = np.zeros(len(rows) * times, dtype=np.int64)
-    frame = Frame({"owner": plain, "plant": plain, "delivery": np.repeat(np.arange(times), len(rows))})
-    return Rendered("dictionary_item", DICTIONARY, frame, pa.array([f"{row}\n" for row in rows] * times))
+    exports = chunk.country.delivery_ids
+    lines = [f"{row}\n" for export in exports for row in (*rows, f"export;visit;descriptive;{export};;;;;")]
+    plain = np.zeros(len(lines), dtype=np.int64)
+    frame = Frame({"owner": plain, "plant": plain, "delivery": np.repeat(np.arange(len(exports)), len(rows) + 1)})
+    return Rendered("dictionary_item", DICTIONARY, frame, pa.array(lines))
 
 
 def _participants(chunk: Chunk, frame: Frame) -> Rendered:
