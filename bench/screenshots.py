@@ -34,7 +34,7 @@ PAGES = {
 }
 PRESSED = {"deliveries": "[Show Markdown]", "consents": "[Show Markdown]"}
 """Page -> button that is pressed before its picture is taken."""
-TALL = 1800
+TALL = 2400
 """Height of a page on which something is pressed: what opens is meant to be read to its end."""
 
 FLAGS = [
@@ -73,8 +73,9 @@ class Browser:
         time.sleep(wait)
         self._call("Runtime.evaluate", expression=DISMISS)
         if press:
-            wanted = f"[...document.querySelectorAll('button')].filter(b => b.innerText.trim() === {json.dumps(press)})[0].click()"
+            wanted = f"[...document.querySelectorAll('button, a, span, div')].filter(e => e.innerText?.trim() === {json.dumps(press)}).pop().click()"
             self._call("Runtime.evaluate", expression=wanted)
+            time.sleep(wait / 3)  # a page with plots is some hundred kilobytes of picture
         time.sleep(1.5)
         data = self._call("Page.captureScreenshot", format="png")["data"]
         path.write_bytes(base64.b64decode(data))

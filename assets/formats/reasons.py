@@ -213,7 +213,7 @@ class Reason(StrEnum):
     )  # fmt: skip
     INVALID_DOCUMENT = (
         "invalid_document", "file", "The JSON or XML document is broken, so its entries cannot be told apart.",
-        "Export the bundle again; NDJSON would lose only the broken line.",
+        "Export the document again. Of FHIR, NDJSON would lose only the broken line.",
     )  # fmt: skip
     XML_DOCTYPE = (
         "xml_doctype", "file", "The XML document declares a DOCTYPE, which can name other files and entities without end.",
