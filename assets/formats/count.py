@@ -76,6 +76,22 @@ class Counter(Protocol):
         """Records, and what is broken ('' for nothing)."""
 
 
+class _MarkupOrRows:
+    """A file whose first byte that is no white space is `<` goes to the one counter, any other to the other."""
+
+    def __init__(self, markup: Counter, rows: Counter) -> None:
+        self._markup, self._rows = markup, rows
+        self._chosen: Counter | None = None
+
+    def feed(self, chunk: bytes) -> None:
+        if self._chosen is None and (text := chunk.lstrip(b"\xef\xbb\xbf\xff\xfe\0 \t\r\n")):
+            self._chosen = self._markup if text.startswith(b"<") else self._rows
+        (self._chosen or self._rows).feed(chunk)
+
+    def close(self) -> tuple[int, str]:
+        return (self._chosen or self._rows).close()
+
+
 def count_records(
     path: Path,
     kind: str,
@@ -163,7 +179,7 @@ def _counter(kind: str, delimiter: str, quote: str, record_bytes: int) -> Counte
     if kind == "odm":
         from assets.formats.count_xml import OdmCounter
 
-        return OdmCounter(_counter("delimited", delimiter, quote, record_bytes))
+        return _MarkupOrRows(OdmCounter(), _counter("delimited", delimiter, quote, record_bytes))
     from assets.formats.count_text import RowCounter
 
     return RowCounter(delimiter.encode(), quote.encode(), record_bytes)

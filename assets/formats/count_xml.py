@@ -8,10 +8,6 @@ from __future__ import annotations
 
 import codecs
 import re
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from assets.formats.count import Counter
 
 _TOKEN = rb"<!--|<!\[CDATA\[|<\?|<(?:[^\s<>/!?:]{1,200}:)?(%b)(?=[\s/>])"
 _ENDS = {b"<!--": b"-->", b"<![CDATA[": b"]]>", b"<?": b"?>"}
@@ -93,23 +89,11 @@ class EntryCounter(TagCounter):
 
 
 class OdmCounter(TagCounter):
-    """Each StudyEventData of an ODM file is a record, each SubjectData without one, and each ItemDef. What is no XML is counted as rows."""
+    """Each StudyEventData of an ODM file is a record, each SubjectData without one, and each ItemDef."""
 
-    def __init__(self, rows: Counter) -> None:
-        """`rows` counts a data dictionary that comes as CSV."""
+    def __init__(self) -> None:
         super().__init__("SubjectData", "StudyEventData", "ItemDef")
-        self._rows, self._is_xml = rows, False
         self._records, self._is_alone = 0, False
-        self._has_begun = False
-
-    def feed(self, chunk: bytes) -> None:
-        """The next bytes."""
-        if not self._has_begun and (text := chunk.lstrip(b"\xef\xbb\xbf\xff\xfe\0 \t\r\n")):
-            self._has_begun, self._is_xml = True, text.startswith(b"<")
-        if self._is_xml:
-            super().feed(chunk)
-        else:
-            self._rows.feed(chunk)
 
     def found(self, name: bytes) -> None:
         """A subject is counted when the next begins, unless an event came in between."""
@@ -122,4 +106,4 @@ class OdmCounter(TagCounter):
 
     def close(self) -> tuple[int, str]:
         """Records, and what is broken."""
-        return (self._records + self._is_alone, self.broken) if self._is_xml else self._rows.close()
+        return self._records + self._is_alone, self.broken
