@@ -142,6 +142,7 @@ def _settle_killed_build(workspace: Workspace, run_id: str) -> None:
         if not key.startswith(("raw/", "reference/")) and newest_version(workspace.lake, key) != version:
             for found in unrecorded_commits(workspace.lake, key, version):
                 commits.record(CommitEntry(key, found.version, found.rows, found.files, found.log_sha256, f"build {run_id}"))
+    workspace.audit.append("build.killed", run_id=run_id)
     commits.fail_build(run_id)
 
 
@@ -161,6 +162,7 @@ def finish_build(workspace: Workspace, plan: BuildPlan, *, covered: PendingChang
     left_out = set(plan.held)
     workspace.set_aside.keep_only([h.person_id for h in workspace.set_aside.all() if left_out.issuperset(h.ids)])
     changes = covered or workspace.commits.pending()
+    workspace.audit.append("build.finished", run_id=plan.run_id, models=len(entries))
     workspace.commits.finish_build(plan.run_id, changes, next_consent_change=_next_consent_change(workspace, plan.as_of))
     return entries
 
@@ -176,6 +178,7 @@ def record_model_commits(workspace: Workspace, entries: Iterable[Mapping[str, An
 def fail_build(workspace: Workspace, plan: BuildPlan) -> None:
     """Record that a build failed: what it committed is in the ledger, its changes stay open, the next run builds them again."""
     record_model_commits(workspace, model_commits(workspace.root, plan.run_id))
+    workspace.audit.append("build.failed", run_id=plan.run_id)
     workspace.commits.fail_build(plan.run_id)
 
 

@@ -16,6 +16,7 @@ import click
 
 from assets.sites.feed_kinds import FEED_KINDS
 from orchestration.commands import upkeep
+from orchestration.commands.audit import audit
 from orchestration.commands.consent import consent
 from orchestration.commands.vault import vault
 from orchestration.errors import FAILED, UserError, explain
@@ -168,13 +169,15 @@ def sql(settings: Settings, query: str | None, form: Any) -> None:
     """
     from assets.lake.paths import Lake
     from assets.serving.query import run_query
+    from orchestration.commands.audit import reads_of
     from orchestration.commands.repl import repl
 
     lake = Lake(settings.lake_root)
+    note = reads_of(settings)
     if query is None:
-        repl(lake, form)
+        repl(lake, form, note)
     else:
-        run_query(lake, query, sys.stdout, form=form)
+        run_query(lake, query, sys.stdout, form=form, note=note)
 
 
 @cli.group()
@@ -246,6 +249,7 @@ def vocabulary_load(settings: Settings, folder: Path) -> None:
 
 cli.add_command(consent)
 cli.add_command(vault)
+cli.add_command(audit)
 upkeep.add_to(cli)
 
 

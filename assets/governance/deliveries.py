@@ -25,6 +25,8 @@ DELIVERIES = dg.AssetKey(["govern", "deliveries"])
 ALL_LANDED = "all_landed"
 CONSERVED = "conserved"
 NOBODY_ASIDE = "nobody_set_aside"
+AUDIT_MARK = "audit_mark"
+"""Metadata: row and hash of the newest row of the audit. Kept apart from the audit, so that a cut end shows."""
 
 
 def deliveries_asset(sites: Mapping[str, Site], deps: list[dg.AssetKey]) -> dg.AssetsDefinition:
@@ -69,7 +71,9 @@ def deliveries_asset(sites: Mapping[str, Site], deps: list[dg.AssetKey]) -> dg.A
             settle(workspace, as_of=lake.day)
         accounts = add_up(workspace, day=lake.day)
         yield dg.Output(
-            None, output_name="govern__deliveries", metadata=_metadata(accounts) | {"page": _page(workspace, accounts, lake.day)}
+            None,
+            output_name="govern__deliveries",
+            metadata=_metadata(accounts) | {"page": _page(workspace, accounts, lake.day), AUDIT_MARK: str(workspace.audit.head())},
         )
         wrong = [f"{f.site}/{f.feed}" for f in accounts.feeds if not f.conserved]
         yield _result(

@@ -54,6 +54,16 @@ class Lake:
         return self.control / "plan.json"
 
     @property
+    def audit_head(self) -> Path:
+        """Mark of the newest row of the audit; read where the control database is not believed."""
+        return self.control / "audit.head"
+
+    @property
+    def read_spool(self) -> Path:
+        """Where those who may not write to `control` leave the record of their reads; only used where somebody made it."""
+        return self.root / "catalogue" / "reads"
+
+    @property
     def run_lock(self) -> Path:
         """Held by the one run that may write."""
         return self.control / "run.lock"

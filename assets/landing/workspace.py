@@ -14,12 +14,14 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from assets.lake.paths import Lake
+from assets.ledger.audit import Audit
 from assets.ledger.commits import Commits
 from assets.ledger.deliveries import Deliveries
 from assets.ledger.headers import Headers
 from assets.ledger.schema import open_ledger
 from assets.ledger.set_aside import SetAside
 from assets.ledger.upkeep import UpkeepBooks
+from assets.privacy.keys import KeyProblem
 from assets.privacy.vault import Vault, open_vault
 from assets.sites.site import Site, load_sites
 
@@ -51,6 +53,11 @@ class Workspace:
     def _engine(self) -> sa.Engine:
         return open_ledger(self.ledger_url or self.root / "control" / "control.db")
 
+    @property
+    def audit(self) -> Audit:
+        """Who did what, and who read."""
+        return Audit(self.ledger_url or self.lake.control_database, self.lake.audit_head)
+
     @cached_property
     def deliveries(self) -> Deliveries:
         """Delivery rows."""
@@ -79,7 +86,13 @@ class Workspace:
     @cached_property
     def vault(self) -> Vault:
         """The identity vault."""
-        return open_vault(self.vault_database, self.vault_key_place, key_text=self.vault_key)
+        try:
+            opened = open_vault(self.vault_database, self.vault_key_place, key_text=self.vault_key)
+        except KeyProblem:
+            self.audit.append("vault.refused")
+            raise
+        self.audit.append("vault.open", key=opened.kek)
+        return opened
 
     @property
     def vault_database(self) -> str | Path:

@@ -31,10 +31,11 @@ _MARK = b"biodam vault 2"
 
 @dataclass(frozen=True)
 class Keyring:
-    """The keys of an open vault: the root that recognises, the versions that seal."""
+    """The keys of an open vault: the root that recognises, the versions that seal, the ident of the key they are wrapped under."""
 
     root: VaultKey
     seals: SealingKeys
+    kek: str
 
 
 def open_keyring(engine: sa.Engine, kek: KeyEncryptionKey) -> Keyring:
@@ -133,7 +134,7 @@ def _unwrapped(engine: sa.Engine, rows: Sequence[Any], kek: KeyEncryptionKey) ->
         stored = connection.execute(sa.select(SETTING.c.value).where(SETTING.c.name == CHECK)).scalar() or b""
     if not any(hmac.compare_digest(stored, _mark(key, mark)) for mark in (_MARK, _OLD_MARK)):
         raise KeyProblem("the root key does not belong to this vault: it was mixed from two. Remedy: restore the vault from a backup")
-    return Keyring(key, SealingKeys.of(seals))
+    return Keyring(key, SealingKeys.of(seals), kek.ident)
 
 
 def _mark(root: VaultKey, text: bytes) -> bytes:

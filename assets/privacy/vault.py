@@ -83,6 +83,7 @@ class Vault:
         self._sizes = sizes or BucketSizes()
         self._keys = keys
         self.key = keys.root
+        self.kek = keys.kek
 
     def resolve(
         self,

@@ -95,6 +95,8 @@ def catalogue_asset(manifest: Mapping[str, Any]) -> dg.AssetsDefinition:
                 yield still_current("serve__catalogue")
                 return
             require_whole(workspace, {m.key: m.version for m in wanted})
+            build = (workspace.commits.last_build() or {}).get("run_id")
+            workspace.audit.append("publish", tables=len(wanted), build=build)  # before: the record never lacks what readers can see
             done = publish(workspace.lake, wanted, hashes=_hashes(workspace, wanted))
             note_published(workspace)
         context.log.info(f"published {len(done.rows)} tables")

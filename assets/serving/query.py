@@ -8,11 +8,12 @@ DuckDB is not a security boundary (DESIGN section 3): what is refused here keeps
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
 import math
 import re
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
@@ -47,21 +48,40 @@ class QueryResult:
     Attributes:
         columns: Column names.
         cursor: Source of the rows; closed with the connection.
+        given: Rows handed on so far.
     """
 
     columns: tuple[str, ...]
     cursor: duckdb.DuckDBPyConnection
+    given: int = 0
 
     def rows(self) -> Iterator[tuple[Any, ...]]:
         """Rows, fetched in parts."""
         try:
             while part := self.cursor.fetchmany(_FETCH):
-                yield from part
+                for row in part:
+                    self.given += 1
+                    yield row
         except duckdb.Error as error:
             raise QueryError(_one_line(error)) from error
 
 
-def run_query(lake: Lake, sql: str, output: TextIO, *, form: Output = "table") -> int:
+@dataclass(frozen=True)
+class Reading:
+    """What the audit is told of one statement: never its text, which may hold a value.
+
+    Attributes:
+        tables: Published tables it names, sorted.
+        statement_sha256: SHA-256 of its text.
+        rows: Rows that were handed on.
+    """
+
+    tables: tuple[str, ...]
+    statement_sha256: str
+    rows: int
+
+
+def run_query(lake: Lake, sql: str, output: TextIO, *, form: Output = "table", note: Callable[[Reading], object] = lambda _: None) -> int:
     """Run one reading statement on the catalogue and write its result.
 
     Args:
@@ -69,6 +89,7 @@ def run_query(lake: Lake, sql: str, output: TextIO, *, form: Output = "table") -
         sql: SELECT, SHOW, DESCRIBE, SUMMARIZE, EXPLAIN or PRAGMA table_info.
         output: Where the result goes.
         form: `table` for people (first 200 rows), `csv` or `json` for programs (all rows).
+        note: Told what was read, also where writing it out was broken off; not of a statement that did not run.
 
     Returns:
         Rows written.
@@ -79,7 +100,20 @@ def run_query(lake: Lake, sql: str, output: TextIO, *, form: Output = "table") -
     writers = {"table": write_table, "csv": write_csv, "json": write_json}
     with open_catalogue(lake) as connection:
         _require_whole(connection, sql)
-        return writers[form](_execute(connection, sql), output)
+        result = _execute(connection, sql)
+        try:
+            return writers[form](result, output)
+        finally:
+            note(Reading(_named(connection, sql), hashlib.sha256(sql.encode()).hexdigest(), result.given))
+
+
+def _named(connection: duckdb.DuckDBPyConnection, sql: str) -> tuple[str, ...]:
+    words = _words(sql)
+    return tuple(sorted(t for (t,) in connection.execute("select name from biodam_tables").fetchall() if t.lower() in words))
+
+
+def _words(sql: str) -> set[str]:
+    return set(re.findall(r"\w+", sql.lower()))  # whoever reads a table has to name it: no view here reads another
 
 
 def _require_whole(connection: duckdb.DuckDBPyConnection, sql: str) -> None:
@@ -91,7 +125,7 @@ def _require_whole(connection: duckdb.DuckDBPyConnection, sql: str) -> None:
         files = connection.execute("select table_name, path, stamp, sha256 from biodam_files").fetchall()
     except duckdb.Error:
         return  # a catalogue of an earlier Biodam, without hashes
-    words = set(re.findall(r"\w+", sql.lower()))  # whoever reads a table has to name it: no view here reads another
+    words = _words(sql)
     for table, path, mark, digest in files:
         if digest and table.lower() in words and (problem := _file_problem(Path(path), mark, digest)) is not None:
             raise QueryError(f"{table}: the file {Path(path).name} {problem}. Remedy: `biodam repair`, then `biodam run`")

@@ -68,6 +68,7 @@ def withdraw(settings: Settings, /, scope: str, day: datetime | None, desk: str,
     if not yes:
         click.confirm(f"Withdraw person {who.person_id} from {', '.join(open_scopes) or scope} as of {when}?", abort=True)
     delivered = _hand_in(workspace, who, Withdrawal(scope, when, desk), settings.day)
+    workspace.audit.append("consent.withdraw", person_id=who.person_id, scope=scope, day=when.isoformat(), delivery=delivered)
     click.echo(f"{delivered}: the withdrawal of person {who.person_id} waits in the inbox\nNext: biodam run")
 
 
@@ -84,6 +85,7 @@ def show(settings: Settings, person: int | None, site: str | None, number: str |
     workspace = settings.workspace()
     who = _person(workspace, person, site, number)
     spells = _spells(workspace, who)
+    workspace.audit.append("consent.show", person_id=who.person_id)
     if as_json:
         click.echo(json.dumps({"person_id": who.person_id, "spells": spells}, indent=1, default=str))
         return
@@ -131,6 +133,7 @@ def match(settings: Settings, request: Path, as_json: bool) -> None:
     workspace = settings.workspace()
     with _consent_tables(workspace) as connection:
         cohort = as_shown(count_lawful(connection, wanted, history="consent_history", relation="consent_relation"))
+    workspace.audit.append("consent.match", project=wanted.project, lawful=cohort["lawful"])
     if as_json:
         click.echo(json.dumps({"project": wanted.project, "day": wanted.day.isoformat(), **cohort}, indent=1))
         return

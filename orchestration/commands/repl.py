@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import click
 
 from assets.lake.paths import Lake
-from assets.serving.query import QueryError, run_query
+from assets.serving.query import QueryError, Reading, run_query
 
 
-def repl(lake: Lake, form: Any) -> None:
+def repl(lake: Lake, form: Any, note: Callable[[Reading], object]) -> None:
     """Read statements until the end of input or `.quit`; an error ends the statement, not the session."""
     asks = sys.stdin.isatty()
     if asks:
@@ -25,10 +26,10 @@ def repl(lake: Lake, form: Any) -> None:
         if not pending.strip():
             pending = ""
         elif pending.rstrip().endswith(";"):
-            _run(lake, pending.strip().removesuffix(";"), form)
+            _run(lake, pending.strip().removesuffix(";"), form, note)
             pending = ""
     if pending.strip():
-        _run(lake, pending.strip(), form)
+        _run(lake, pending.strip(), form, note)
 
 
 def _line(prompt: str) -> str | None:
@@ -39,8 +40,8 @@ def _line(prompt: str) -> str | None:
         return None
 
 
-def _run(lake: Lake, query: str, form: Any) -> None:
+def _run(lake: Lake, query: str, form: Any, note: Callable[[Reading], object]) -> None:
     try:
-        run_query(lake, query, sys.stdout, form=form)
+        run_query(lake, query, sys.stdout, form=form, note=note)
     except QueryError as error:
         click.echo(f"biodam: {error}", err=True)

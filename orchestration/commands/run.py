@@ -93,12 +93,14 @@ def run(settings: Settings, *, site: str | None = None, full: bool = False, say:
         unchanged = mark.get("sites") == sites_version(sites)
         if not full and unchanged and mark.get("code") == code_version() and _only_twins(settings, site, summary):
             return summary
+        from assets.ledger.audit_spool import take_in
         from assets.upkeep.vacuum import sweep_after_kill
 
         workspace = settings.workspace()
         if site is not None and site not in workspace.sites:
             raise unknown_site(site, workspace.sites)
         sweep_after_kill(workspace)
+        take_in(workspace.lake.read_spool, workspace.audit)
         before = _Before.of(workspace)
         say("taking in deliveries")
         feeds = _admit(workspace, site, summary, say)

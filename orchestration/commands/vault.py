@@ -80,6 +80,7 @@ def _seal_anew(workspace: Workspace) -> None:
     identifiers = sum(s.identifiers for s in key_states(engine))
     with progress_of_count("sealing anew", identifiers) as progress:
         done = seal_anew(engine, key, progress=lambda done: progress(done, identifiers))
+    workspace.audit.append("vault.rotate", key=key.ident, data_key=done.version, identifiers=done.identifiers)
     went_on = " An earlier call had been stopped; this one finished it." if done.resumed else ""
     click.echo(f"{done.identifiers:,} identifiers are sealed with data key {done.version}; older data keys are destroyed.{went_on}")
     click.echo("Backups of the vault made before hold the old data key, wrapped: let them expire or destroy them.")
@@ -92,6 +93,7 @@ def _wrap_anew(workspace: Workspace, target: Path) -> None:
     engine, old = _engine(workspace), _key(workspace)
     new = load_key(target.expanduser().resolve(), create=True)
     changed = wrap_anew(engine, old, new)
+    workspace.audit.append("vault.rotate_kek", key=new.ident, replaced=old.ident)
     click.echo(f"The vault opens with key {new.ident} ({target})" + (" only." if changed else " already: an earlier call had got as far."))
     click.echo(
         f"Next: copy {target} to where the key's backup is, then name it in BIODAM_VAULT_KEY_FILE or put it in the place of the old file."

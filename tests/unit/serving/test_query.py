@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import io
 import json
 
@@ -9,7 +11,7 @@ import pytest
 
 from assets.lake.paths import Lake
 from assets.serving.catalogue import PublishedModel, publish
-from assets.serving.query import Output, QueryError, open_catalogue, run_query
+from assets.serving.query import Output, QueryError, Reading, open_catalogue, run_query
 
 
 @pytest.fixture
@@ -122,3 +124,31 @@ def test_message_is_one_line(published: Lake, sql: str, message: str) -> None:
 def test_before_the_first_publication_the_next_step_is_named(lake: Lake) -> None:
     with pytest.raises(QueryError, match="nothing is published yet: run `biodam run` first"):
         output_of(lake, "select 1")
+
+
+def _readings(lake: Lake, sql: str, output: io.StringIO | None = None, form: Output = "table") -> list[Reading]:
+    told: list[Reading] = []
+    with contextlib.suppress(QueryError, BrokenPipeError):
+        run_query(lake, sql, output or io.StringIO(), form=form, note=told.append)
+    return told
+
+
+def test_what_was_read_is_told_by_table_hash_and_rows(published: Lake) -> None:
+    sql = "select p.* from Person as p left join cohort using (person_id) where p.person_id <> 2"
+    assert _readings(published, sql) == [Reading(("cohort", "person"), hashlib.sha256(sql.encode()).hexdigest(), 2)]
+    assert [r.tables for r in _readings(published, "show tables")] == [()]
+
+
+def test_read_that_was_broken_off_is_told_with_the_rows_given(published: Lake) -> None:
+    class Closed(io.StringIO):
+        def write(self, text: str) -> int:
+            if "3" in text.split(",")[0]:
+                raise BrokenPipeError
+            return super().write(text)
+
+    assert [r.rows for r in _readings(published, "select person_id from person order by 1", Closed(), "csv")] == [3]
+
+
+def test_statement_that_did_not_run_read_nothing(published: Lake) -> None:
+    assert _readings(published, "drop view person") == []
+    assert _readings(published, "select nothing from person") == []

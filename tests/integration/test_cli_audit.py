@@ -1,0 +1,53 @@
+"""The audit of a lake that was built, read and asked: who did what is there, and nothing of it can be taken away unseen."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from assets.ledger.audit import os_user
+from tests.conftest import Biodam
+from tests.integration.conftest import Small
+
+
+@pytest.fixture
+def copy(small: Small, tmp_path: Path) -> Biodam:
+    shutil.copytree(small.biodam.lake, tmp_path / "lake")
+    return Biodam(tmp_path / "lake", small.biodam.environment)
+
+
+def test_who_built_opened_the_vault_published_read_and_asked(copy: Biodam) -> None:
+    sql = "select count(*) from person where year_of_birth = 1960"
+    copy("sql", sql)
+    copy("consent", "show", "--site", "h90", "--number", "p3")
+    rows = json.loads(copy("audit", "list", "--json", "--limit", "500").stdout)
+    assert {"vault.open", "build.finished", "publish", "read", "consent.show"} <= {r["action"] for r in rows}
+    assert {r["who"] for r in rows} == {os_user()}
+    (read,) = [r["detail"] for r in rows if r["action"] == "read"]
+    assert (read["tables"], read["rows"]) == (["person"], 1)
+    assert "1960" not in json.dumps(rows), "a value of the statement is in the audit"
+    assert "audit" not in copy("audit", "list", "--action", "read").stdout
+
+
+def test_whole_audit_is_verified_with_the_marks_in_dagster_and_a_cut_is_seen(copy: Biodam) -> None:
+    said = copy("audit", "verify").stdout
+    assert "1 marks from elsewhere: all as recorded" in said
+    mark = said.split("newest row: ")[1].split()[0]
+    assert copy("audit", "verify", "--mark", mark).returncode == 0
+    with sqlite3.connect(copy.lake / "control" / "control.db") as db:
+        (last,) = db.execute("select max(id) from audit").fetchone()
+        db.execute("delete from audit where id = ?", (last,))
+    done = copy("audit", "verify", "--mark", mark, check=False)
+    assert done.returncode == 1
+    assert f"the end: the table ends at row {last - 1}" in done.stdout
+    assert f"row {last}: is not what it was" in done.stdout
+
+    with sqlite3.connect(copy.lake / "control" / "control.db") as db:
+        db.execute("delete from audit")
+    (copy.lake / "control" / "audit.head").unlink()
+    done = copy("audit", "verify", check=False)
+    assert "is not what it was when its mark was copied away" in done.stdout, "Dagster's mark was not used"
