@@ -80,11 +80,16 @@ class Biodam:
     lake: Path
     environment: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def variables(self) -> dict[str, str]:
+        """Environment of a process on this lake. Dagster's home is the lake's own, whatever a test that loads the definitions left behind."""
+        inherited = {name: value for name, value in os.environ.items() if name != "DAGSTER_HOME"}
+        return {**inherited, "LAKE_ROOT": str(self.lake), **self.environment}
+
     def __call__(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run `biodam ...`; with `check`, any exit code but 0 fails the test with what was printed."""
-        environment = {**os.environ, "LAKE_ROOT": str(self.lake), **self.environment}
         command = [sys.executable, "-m", "orchestration.cli", *arguments]
-        done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=REPOSITORY, timeout=600)
+        done = subprocess.run(command, capture_output=True, text=True, env=self.variables, cwd=REPOSITORY, timeout=600)
         if check and done.returncode != 0:
             pytest.fail(f"biodam {' '.join(arguments)} ended with {done.returncode}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}")
         return done

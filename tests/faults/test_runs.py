@@ -30,7 +30,7 @@ DAY = 86_400
 
 
 def start(biodam: Biodam, *arguments: str, **options: object) -> subprocess.Popen[str]:
-    environment = {**os.environ, "LAKE_ROOT": str(biodam.lake), **biodam.environment}
+    environment = biodam.variables
     return subprocess.Popen(
         [sys.executable, "-m", "orchestration.cli", *arguments], env=environment, cwd=REPOSITORY, text=True, stdout=subprocess.PIPE,
         stderr=subprocess.PIPE, start_new_session=True, **options,  # type: ignore[call-overload]
@@ -64,7 +64,7 @@ def second(built_once: Built) -> Biodam:
 
 def python(biodam: Biodam, script: str) -> subprocess.CompletedProcess[str]:
     """`biodam run` in a process where something was changed before."""
-    environment = {**os.environ, "LAKE_ROOT": str(biodam.lake), **biodam.environment}
+    environment = biodam.variables
     whole_script = f"import os, signal, sys\n{script}\nfrom orchestration.cli import main\nsys.argv = ['biodam', 'run']\nmain()\n"
     return subprocess.run(
         [sys.executable, "-c", whole_script], env=environment, cwd=REPOSITORY, text=True, capture_output=True, timeout=600, check=False
@@ -101,7 +101,7 @@ def test_delivery_landed_by_a_run_that_died_is_told_to_dagster_by_the_next(secon
         "        m = i.get_latest_materialization_event(dg.AssetKey(key.split('/'))).asset_materialization\n"
         "        print(m.partition, m.metadata['delivery_ids'].value)\n"
     )
-    environment = {**os.environ, "LAKE_ROOT": str(second.lake), **second.environment}
+    environment = second.variables
     told = subprocess.run([sys.executable, "-c", script], env=environment, cwd=REPOSITORY, text=True, capture_output=True, check=False)
     assert told.stdout.splitlines() == ["h90 e2", "h90 e2"], told.stderr[-2000:]
     assert json.loads(said)["built"]
@@ -160,7 +160,7 @@ def test_killed_daemon_webserver_and_code_server_leave_nothing_that_stops_the_ne
     first = up()
     launched = subprocess.Popen(  # a run of the daemon's kind: queued in Dagster's own store, beside the interface
         [sys.executable, "-m", "orchestration.cli", "run"], cwd=REPOSITORY, start_new_session=True, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        env={**os.environ, "LAKE_ROOT": str(second.lake), **second.environment},
+        env=second.variables,
     )  # fmt: skip
     commits = second.lake / "control" / "dbt_commits.jsonl"
     already = lines(commits)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -64,7 +63,7 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Small:
     biodam = Biodam(folder / "lake", {"BIODAM_SITES": str(folder / "sites"), "BIODAM_AS_OF": "2026-01-01"})
     write_delivery(biodam.lake, "h90", "fhir_r4", "d1", FILES)
     write_delivery(biodam.lake, "h66", "fhir_r4", "d1", FILES)
-    environment = {**os.environ, **biodam.environment, "LAKE_ROOT": str(biodam.lake)}
+    environment = biodam.variables
     command = [sys.executable, "-m", "orchestration.cli", "run", "--json"]
     started = [
         subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment, cwd=REPOSITORY)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import sqlite3
 import subprocess
@@ -87,7 +86,7 @@ def test_sql_reads_in_three_forms_and_writes_nothing(built: Built) -> None:
     assert "read-only" in refused.stderr
     typed = subprocess.run(
         [sys.executable, "-m", "orchestration.cli", "sql", "--format", "csv"], input="select 1\nas a;\nnonsense;\nselect 2 as b;\n",
-        capture_output=True, text=True, cwd=REPOSITORY, env={**os.environ, **biodam.environment, "LAKE_ROOT": str(biodam.lake)}, check=True,
+        capture_output=True, text=True, cwd=REPOSITORY, env=biodam.variables, check=True,
     )  # fmt: skip
     assert typed.stdout == "a\n1\nb\n2\n"
     assert len(typed.stderr.splitlines()) == 1

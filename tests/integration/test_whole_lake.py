@@ -37,7 +37,7 @@ with dg.DagsterInstance.get() as instance:
 
 
 def _python(biodam: Biodam, *arguments: str) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, **biodam.environment, "LAKE_ROOT": str(biodam.lake)}
+    environment = biodam.variables
     done = subprocess.run([sys.executable, *arguments], capture_output=True, text=True, cwd=REPOSITORY, env=environment, check=False)
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
     return done
