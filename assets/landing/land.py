@@ -17,6 +17,7 @@ from datetime import UTC, datetime
 from itertools import groupby
 from pathlib import Path
 
+import duckdb
 import numpy as np
 import pyarrow as pa
 
@@ -25,7 +26,7 @@ from assets.formats.count import RecordCount, count_records
 from assets.formats.headers import noted_headers
 from assets.formats.sandbox import ChildResult, run_child
 from assets.lake import tables
-from assets.lake.commits import CommitReceipt
+from assets.lake.commits import REMEDY, CommitReceipt, TornTable
 from assets.landing.collector import paused_collector
 from assets.landing.door import sha256_of, stored_folder
 from assets.landing.effects import MOST_LISTED, Brought, find_effects
@@ -441,7 +442,12 @@ class _Delivery:
         workspace = self._workspace
         own = {key: frozenset(f["path"] for f in receipt.files) for key, receipt in self._receipts.items()}
         brought = Brought(versions, own, self._repeated)
-        effects = find_effects(workspace.lake, self._contract, load_rules(self._contract.family), self._key, brought)
+        rules = load_rules(self._contract.family)
+        try:
+            effects = find_effects(workspace.lake, self._contract, rules, self._key, brought)
+        except duckdb.Error as error:  # its message may quote a value; rows of earlier deliveries cannot be read
+            family = self._contract.family
+            raise TornTable(f"raw/{family}: rows of earlier deliveries cannot be read: a file is damaged or gone. {REMEDY}") from error
         others = {ref.bucket for ref in workspace.vault.people_of(sorted(effects.people)).values()}
         workspace.commits.note_moves(effects.moves)
         workspace.commits.note_change(self._cause, buckets | others, touches_everything=effects.everybody)

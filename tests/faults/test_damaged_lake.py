@@ -77,7 +77,7 @@ def test_damaged_table_stops_the_next_run_and_is_repaired(
     stopped = damaged("run", check=False)
     assert stopped.returncode == 1, "a run went on over a damaged table"
     assert "biodam repair" in stopped.stderr
-    assert damaged.fingerprints() == built_once.second or target == "omop/measurement", "what is not damaged is still served"
+    assert target == "omop/measurement" or damaged.fingerprints() == built_once.second, "what is not damaged is still served"
     damaged("repair")
     damaged("run")
     assert damaged("verify", "--deep").returncode == 0
