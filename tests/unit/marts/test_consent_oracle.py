@@ -307,3 +307,10 @@ def test_a_cohort_is_counted_with_what_keeps_the_others_out() -> None:
         ("clinical", "no consent in force"): 1,
         ("commercial", "no consent in force"): 1,
     }
+
+
+def test_a_request_knows_the_scopes_that_the_models_know(consents: Marts) -> None:
+    """The list stands in a macro for the models and in Python for the command line: a scope added to one alone could never be granted or asked for."""
+    from assets.governance.data_request import SCOPES as ASKED
+
+    assert tuple(consents.macro("consent_scopes").split()) == ASKED
