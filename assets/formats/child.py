@@ -22,7 +22,7 @@ from typing import Protocol
 from assets.formats.dates import zone_is_known
 from assets.formats.faults import Faults
 from assets.formats.job import Job, SourceFile, load_job
-from assets.formats.progress import Progress
+from assets.formats.progress import Progress, write_peak
 from assets.formats.reasons import DeliveryRefused, FileRefused
 from assets.formats.spool import Spool
 
@@ -47,6 +47,13 @@ def main(path: str) -> int:
     job = load_job(json.loads(Path(path).read_bytes()))
     _limit(job)
     gc.disable()  # rows are made and dropped by the million, and hold no cycles
+    code = _run(job)
+    if code != DISK_FULL:
+        write_peak(job.spool)
+    return code
+
+
+def _run(job: Job) -> int:
     try:
         run_job(job)
     except MemoryError:

@@ -1,6 +1,6 @@
 """Where the child is, written so that it survives the child.
 
-Belongs here: the few bytes the parent reads after a crash. Does not belong here: what to do about a crash (`sandbox`).
+Belongs here: the few bytes the parent reads after a crash, and what memory it held. Does not belong here: what to do about a crash (`sandbox`).
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from pathlib import Path
 
 _RECORD = struct.Struct("<qqqq")
 _NAME = "_progress"
+_PEAK = "_peak"
 
 
 class Doing(IntEnum):
@@ -83,3 +84,25 @@ def read_mark(spool: Path) -> bytes:
         return (spool / _NAME).read_bytes()
     except OSError:
         return b""
+
+
+def write_peak(spool: Path) -> None:
+    """Leave the most memory this process ever held; the last thing the child does that the parent reads."""
+    (spool / _PEAK).write_text(str(peak_of(os.getpid())), encoding="ascii")
+
+
+def read_peak(spool: Path) -> int:
+    """Bytes the child left, or 0 if it died before."""
+    try:
+        return int((spool / _PEAK).read_bytes() or b"0")
+    except OSError:
+        return 0
+
+
+def peak_of(process: int) -> int:
+    """Largest resident memory of a running process in bytes, of its own program only (VmHWM, proc(5)); 0 where nothing tells."""
+    try:
+        lines = Path(f"/proc/{process}/status").read_bytes().splitlines()
+    except OSError:
+        return 0
+    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith(b"VmHWM:")), 0)

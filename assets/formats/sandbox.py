@@ -25,7 +25,7 @@ from typing import Any
 import pyarrow as pa
 
 from assets.formats.job import Limits, Recovery, dump_recovery
-from assets.formats.progress import Doing, read_mark, read_place
+from assets.formats.progress import Doing, peak_of, read_mark, read_peak, read_place
 from assets.formats.reasons import Reason
 from assets.formats.spool import FileSummary
 
@@ -87,7 +87,7 @@ class ChildResult:
         deaths: How often the child died on the way.
         causes: What it died of each time, for logs: a signal, or kind and place of an exception. No value of the data.
         cpu_seconds: User and system time of all its runs.
-        peak_bytes: Largest resident memory of any run.
+        peak_bytes: Largest resident memory of any run, as last seen while it ran (every 0.2 s, and at its end).
         spool: The spool folder.
     """
 
@@ -161,7 +161,7 @@ def _run(path: Path, spool: Path, limits: Limits) -> _Run:
         command, cwd=REPOSITORY, env=dict(ENVIRONMENT), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
     try:
-        late = _watch(child, spool, limits)
+        late, peak_bytes = _watch(child, spool, limits)
     except BaseException:
         child.kill()
         child.wait()
@@ -173,20 +173,24 @@ def _run(path: Path, spool: Path, limits: Limits) -> _Run:
     if child.returncode == DISK_FULL:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), spool.name)
     cause, note = _cause(child.returncode, spool, late=late)
-    return _Run(cause, note, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024))
+    return _Run(cause, note, usage.ru_utime + usage.ru_stime, max(peak_bytes, read_peak(spool)))
 
 
-def _watch(child: subprocess.Popen[bytes], spool: Path, limits: Limits) -> bool:
-    """Wait for the child. True if it takes too long or makes no progress. Does not reap it: its resource usage is wanted."""
+def _watch(child: subprocess.Popen[bytes], spool: Path, limits: Limits) -> tuple[bool, int]:
+    """Wait for the child: (it takes too long or makes no progress, most memory seen). Does not reap it: its resource usage is wanted.
+
+    Memory is not read from that usage: Linux counts what the process that started it held (`ru_maxrss` survives `exec`).
+    """
     began = moved = time.monotonic()
-    mark = b""
+    mark, peak_bytes = b"", 0
     while not _ended(child.pid):
         now = time.monotonic()
+        peak_bytes = max(peak_bytes, peak_of(child.pid))
         if (seen := read_mark(spool)) != mark:
             mark, moved = seen, now
         if now - moved > limits.stall_seconds or now - began > limits.wall_seconds:
-            return True
-    return False
+            return True, peak_bytes
+    return False, peak_bytes
 
 
 def _ended(pid: int) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -102,7 +103,13 @@ def test_a_record_that_eats_all_memory_is_quarantined_alone(jobs: Any) -> None:
     result, rejected = _run(jobs, "fhir", "test_memory_on", IDS, memory_bytes=600 * 2**20)
     assert rejected == [(0, 3, "parser_memory")]
     assert [f.records for f in result.files] == [4, 1]
-    assert result.peak_bytes < 2**30
+    assert 100 * 2**20 < result.peak_bytes < 2**30
+
+
+def test_memory_of_the_parent_is_not_counted_as_the_childs(jobs: Any) -> None:
+    ballast = bytearray(os.urandom(2**20)) * 600
+    result = run_child(jobs.make("fhir", "fhir", {"a.ndjson": _fhir(["a"])}))
+    assert 0 < result.peak_bytes < len(ballast)
 
 
 def test_a_file_of_many_such_records_is_given_up_and_the_other_lands(jobs: Any, monkeypatch: pytest.MonkeyPatch) -> None:
