@@ -38,6 +38,9 @@ MACHINERY = frozenset(
 """Models that may read before consent. A name added here opens raw rows of people to that model."""
 
 RELATION = "consent_relation"
+_READERS_OF_MACHINERY = frozenset({WITHDRAWAL, "gov_consent_events", "person_arm"})
+"""Models outside the machinery that may read it: who withdrew (read by the reviewed exceptions only), counts of events, and the arm of people
+who are in the relation."""
 _CONSENTED = "consented_rows"
 _UNCONSENTED = "unconsented_rows"
 _DOORS = frozenset({_CONSENTED, _UNCONSENTED, DOOR, "raw_rows", "newest_links"})
@@ -46,13 +49,21 @@ _BROUGHT_BY_MACROS = frozenset({"raw/people/link"})
 """Person-level tables that the doors themselves read; they hold surrogates of merged people and nothing else."""
 
 _COMMENT = re.compile(r"\{#.*?#\}|--[^\n]*|/\*.*?\*/", re.DOTALL)
+_JINJA = re.compile(r"\{\{.*?\}\}|\{%.*?%\}", re.DOTALL)
 _CALL = re.compile(r"\b(consented_rows|unconsented_rows|withdrawn_rows|raw_rows|source)\s*\(\s*['\"]([\w]+)['\"]\s*,\s*['\"](\w+)['\"]")
-_RAW = re.compile(r"\braw_[a-z_]+\"?\s*\.")
+_RAW = re.compile(r"raw_|_scan\b|\bread_|parquet|\bquery(_table)?\s*\(|\b(from|join)\s+'", re.IGNORECASE)
+"""Compiled SQL that has to be parsed: it may read a raw table, or a file."""
 _NUMBERS = re.compile(r"-?\b\d+\b(?:\s*,\s*-?\b\d+\b)*")
 _BUCKETS = re.compile(r"\b(?:\w+\.)?person_bucket between # and #(?: and (?:\w+\.)?person_bucket in \(#\))?")
 """The buckets of a run (`assets/lake/plan.py: bucket_predicate`); a run that rebuilds everybody has `true` there."""
 _OWN_CODE = Path(__file__).read_text(encoding="utf-8")
-_BY_NAME = re.compile(r"\braw_[a-z_]+\"?\s*\.\s*\"?[a-z]|\b(?:delta_scan|read_parquet|parquet_scan|read_csv|read_json|read_blob|glob)\s*\(")
+_BY_NAME = re.compile(
+    r"\braw_\w+\"?\s*\.\s*\"?[a-z]|\b\w+_scan\s*\(|\bread_\w+\s*\(|\bglob\s*\(|\bquery(?:_table)?\s*\(|\b(?:from|join)\s+'", re.IGNORECASE
+)
+_ROW_SOURCES = frozenset({"unnest", "generate_series", "range"})
+"""Functions that compiled SQL may read rows from: they open nothing."""
+_RUNS_SQL = re.compile(r"\b(?:run_query|load_result|get_relation)\b|\bstatement\s*\(|\bapi\s*\.|\badapter\s*\.|\bgraph\s*\.|\bcontext\s*\[")
+"""Jinja by which a model could ask the database itself, or name a relation that no macro names."""
 
 
 @dataclass(frozen=True, order=True)
@@ -118,8 +129,7 @@ class _Rules:
         code, calls = self._calls(node)
         of_people = {(macro, key) for macro, key in calls if key in self._people}
         yield from ways_round(node, self._raw_sources(node), of_people)
-        if _BY_NAME.search(code):
-            yield "reads a raw relation or a file by its name instead of through a macro"
+        yield from self._ways_by_name(node, code)
         if chain := self._way_to_unconsented(node, past=frozenset({_CONSENTED, DOOR})):
             yield f"reads raw tables past {DOOR}() through the macro(s) {' -> '.join(chain)}"
         yield from self._compiled_ways(node, WITHDRAWAL)
@@ -137,8 +147,8 @@ class _Rules:
         for macro, key in sorted(calls):
             if macro != _CONSENTED and key in self._people:
                 yield f"reads {key} with {macro}(), not with {_CONSENTED}()"
-        if _BY_NAME.search(code):
-            yield "reads a raw relation or a file by its name instead of through a macro"
+        yield from self._ways_by_name(node, code)
+        yield from self._ways_before_consent(node)
         sources = self._raw_sources(node)
         if sources and not self._is_staging(node):
             yield f"reads {', '.join(sorted(sources))}, and only staging models may"
@@ -149,6 +159,25 @@ class _Rules:
         if self._tells_of_people(node) and not self._rests_on_consent(node):
             yield f"has person_id and rests on no model that reads {RELATION}"
         yield from self._compiled_ways(node, RELATION)
+
+    @staticmethod
+    def _ways_by_name(node: Node, code: str) -> Iterator[str]:
+        """Raw relations and files that code or hooks name themselves."""
+        config = node.get("config", {})
+        hooks = " ".join(str(h) for kind in ("pre-hook", "post-hook") for h in config.get(kind) or ())
+        if _BY_NAME.search(f"{code} {_COMMENT.sub(' ', hooks)}"):
+            yield "reads a raw relation or a file by its name instead of through a macro"
+        if hooks:
+            yield "has a hook: what it runs is not checked"
+        if any(_RUNS_SQL.search(block) for block in _JINJA.findall(code)):
+            yield "asks the database in its Jinja: what it reads so is not checked"
+
+    def _ways_before_consent(self, node: Node) -> Iterator[str]:
+        """What consent is made of also tells of people who withdrew; only reviewed models read it."""
+        parents = (self._manifest["nodes"].get(i) for i in node["depends_on"]["nodes"])
+        for name in sorted({p["name"] for p in parents if p is not None} & (MACHINERY | {WITHDRAWAL}) - {RELATION}):
+            if node["name"] not in _READERS_OF_MACHINERY:
+                yield f"reads {name}, which tells of people before their consent"
 
     def _compiled_ways(self, node: Node, relation: str) -> Iterator[str]:
         """In compiled SQL: a raw table of people that no enclosing query ties to the consent relation (or to withdrawals)."""
@@ -209,9 +238,7 @@ class _Rules:
 def _reads_by_name(macro: Node) -> bool:
     """A macro that names raw relations or files itself. The project's own doors do so through source()."""
     code = _COMMENT.sub(" ", macro.get("macro_sql") or "")
-    return any(kind == "source" and first.startswith("raw_") for kind, first, _ in _CALL.findall(code)) or bool(
-        re.search(r"\braw_[a-z_]+\"?\s*\.\s*\"?[a-z]", code)
-    )
+    return any(kind == "source" and first.startswith("raw_") for kind, first, _ in _CALL.findall(code)) or bool(_BY_NAME.search(code))
 
 
 def fingerprint(sql: str) -> str:
@@ -226,17 +253,67 @@ def _untied(sql: str, people: Iterable[str], relation: str) -> Iterator[str]:
         yield "its compiled SQL reads raw tables and cannot be parsed"
         return
     for table in query.find_all(exp.Table):
-        key = f"raw/{table.db.removeprefix('raw_')}/{table.name}" if table.db.startswith("raw_") else ""
+        if isinstance(table.this, exp.Func):
+            if table.name.lower() not in _ROW_SOURCES and table.this.sql_name().lower() not in _ROW_SOURCES:
+                yield "its compiled SQL reads from a function that may open files"
+            continue
+        schema = table.db.lower()
+        key = f"raw/{schema.removeprefix('raw_')}/{table.name.lower()}" if schema.startswith("raw_") else ""
+        if not schema and re.search(r"[./*]", table.name):
+            yield "its compiled SQL reads a file by its name"
         if key in people and key not in _BROUGHT_BY_MACROS and not _is_tied(table, relation):
             yield f"its compiled SQL reads {key} without {relation}"
 
 
 def _is_tied(table: exp.Table, relation: str) -> bool:
-    """True where some query around the table asks for a row of the relation in its own `where`."""
+    """True where a query around the table keeps only rows of people in the relation.
+
+    The query has the table inside one of the sources it reads from, and its `where` demands, not as an alternative and not negated, that a row of
+    the relation exists for that very source's person, in a scope.
+    """
+    inner: exp.Expr = table
     select = table.find_ancestor(exp.Select)
     while select is not None:
         where = select.args.get("where")
-        if where is not None and any(t.name == relation for e in where.find_all(exp.Exists) for t in e.find_all(exp.Table)):
+        source = _source_around(select, inner)
+        if where is not None and source and any(_demands(one, relation, source) for one in _conjuncts(where.this)):
             return True
-        select = select.find_ancestor(exp.Select)
+        inner, select = select, select.find_ancestor(exp.Select)
     return False
+
+
+def _source_around(select: exp.Select, inner: exp.Expr) -> str:
+    """Alias of the source of a query that holds an expression; empty where the expression stands elsewhere, as in its select list."""
+    joins = [j.this for j in select.args.get("joins") or ()]
+    begin = select.args.get("from_") or select.args.get("from")
+    for source in [*([begin.this] if begin is not None else []), *joins]:
+        if inner is source or any(node is inner for node in source.walk()):
+            return str(source.alias_or_name)
+    return ""
+
+
+def _conjuncts(condition: exp.Expr) -> Iterator[exp.Expr]:
+    """What a condition demands in any case."""
+    condition = condition.unnest()
+    if isinstance(condition, exp.And):
+        yield from _conjuncts(condition.left)
+        yield from _conjuncts(condition.right)
+    else:
+        yield condition
+
+
+def _demands(condition: exp.Expr, relation: str, source: str) -> bool:
+    """Whether a condition is: a row of the relation exists for the person of the source, in a scope."""
+    if not isinstance(condition, exp.Exists) or not isinstance(condition.this, exp.Select):
+        return False
+    asked = condition.this
+    begin, where = asked.args.get("from_") or asked.args.get("from"), asked.args.get("where")
+    if begin is None or where is None or not isinstance(begin.this, exp.Table) or begin.this.name != relation or asked.args.get("joins"):
+        return False
+    wanted = {(begin.this.alias_or_name, "person_id"), (source, "person_id")}
+    parts = list(_conjuncts(where.this))
+    same_person = any(
+        isinstance(p, exp.EQ) and {(c.table, c.name) for c in (p.left, p.right) if isinstance(c, exp.Column)} == wanted for p in parts
+    )
+    one_scope = any(c.name == "scope_code" for p in parts if isinstance(p, exp.EQ | exp.In) for c in p.find_all(exp.Column))
+    return same_person and one_scope

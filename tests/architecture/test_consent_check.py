@@ -112,7 +112,7 @@ def test_compiled_sql_that_lost_its_consent_join_is_named(manifest: Manifest) ->
     tied = """
         select * from (
             select r.person_id from (select person_id from "memory"."raw_fhir"."condition") as r
-            where exists (select 1 from "memory"."standard"."consent_relation" as c where c.person_id = r.person_id)
+            where exists (select 1 from "memory"."standard"."consent_relation" as c where c.person_id = r.person_id and c.scope_code = 'clinical')
         ) as condition
     """
     manifest["nodes"][STAGED]["compiled_code"] = tied
@@ -187,7 +187,8 @@ def test_an_exception_that_is_opened_is_named(manifest: Manifest) -> None:
 
 def test_compiled_exception_that_is_not_tied_to_withdrawals_is_named(manifest: Manifest) -> None:
     tied = (
-        "select 1 from raw_lims.specimen as r where exists (select 1 from standard.consent_withdrawal as w where w.person_id = r.person_id)"
+        "select 1 from raw_lims.specimen as r where exists ("
+        "select 1 from standard.consent_withdrawal as w where w.person_id = r.person_id and w.scope_code = 'specimen')"
     )
     manifest["nodes"][EXCEPTION]["compiled_code"] = tied
     assert _named(manifest) == set()

@@ -167,3 +167,12 @@ def test_compiled_sql_of_the_build_goes_through_consent(built: Built) -> None:
     compiled = [n for n in manifest["nodes"].values() if n.get("compiled_code")]
     assert len(compiled) > 80
     assert [str(v) for v in models_going_round(manifest)] == []
+    negated = {
+        i: {**n, "compiled_code": n["compiled_code"].replace("where exists", "where not exists")}
+        for i, n in manifest["nodes"].items()
+        if "where exists" in (n.get("compiled_code") or "") and "raw_" in n["compiled_code"] and "consented_rows" in n["raw_code"]
+    }
+    assert len(negated) > 80
+    assert {v.model for v in models_going_round({**manifest, "nodes": {**manifest["nodes"], **negated}})} == {
+        n["name"] for n in negated.values()
+    }
