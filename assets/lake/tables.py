@@ -18,7 +18,7 @@ from assets.lake.writer import CommitLost, RecordCommit, SchemaConflict, StaleTr
 
 __all__ = [
     "CommitLost", "CommitReceipt", "RecordCommit", "RowsRefused", "SchemaConflict", "StaleTransaction", "TornTable", "Write", "append",
-    "overwrite", "replace_partitions", "unrecorded_commits",
+    "overwrite", "replace_partitions", "settle_table", "unrecorded_commits",
 ]  # fmt: skip
 
 
@@ -117,3 +117,21 @@ def overwrite(
     """
     relation = write or Write(partition_by, expected_version=expected_version, record_commit=record_commit)
     return TableWriter(lake, table_key, relation).overwrite(batches, schema or batches.schema)
+
+
+def settle_table(
+    lake: Lake, table_key: str, *, expected_version: int | None, expected_log: str | None, record_commit: RecordCommit
+) -> None:  # fmt: skip
+    """Sync and hand to the ledger every commit of a table that it lacks, as the next write would; write nothing.
+
+    Args:
+        lake: The lake.
+        table_key: Table key.
+        expected_version: Newest version the ledger recorded, None where it recorded none.
+        expected_log: SHA-256 of that version's log file, None where it is not known.
+        record_commit: Called once for each commit that the ledger lacks, oldest first.
+
+    Raises:
+        TornTable: The table is behind the ledger, or one of the commits is not whole.
+    """
+    TableWriter(lake, table_key, Write(expected_version=expected_version, record_commit=record_commit, expected_log=expected_log)).settle()

@@ -125,6 +125,10 @@ class TableWriter:
         files = self._files(batches, schema)
         return self._commit(files, schema, "overwrite")
 
+    def settle(self) -> None:
+        """Hand commits that the ledger lacks to the ledger; write nothing."""
+        self._open()
+
     def _open(self) -> CommitReceipt | None:
         """Open the table, settle what the ledger lacks; the receipt if the batch is there already."""
         write = self._write

@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from assets.lake.compact import MIN_FILES, SMALL_BYTES, SmallFile, merge_files, small_files
 from assets.lake.writer import Write
 from assets.landing.workspace import Workspace
-from assets.ledger.commits import COMPACTION, CommitEntry
+from assets.ledger.commits import COMPACTION
 from assets.upkeep.guard import DamagedTable, require_whole
 from assets.upkeep.scrub import Finding, file_problem
+from assets.upkeep.unrecorded import entry_of, record_unrecorded
 
 
 @dataclass(frozen=True)
@@ -38,12 +39,14 @@ def compact(
 
     Raises:
         DamagedTable: A file to be merged is not what was written; merging would give it a good hash. Tables before it are done.
+        TornTable: A commit that the ledger lacks is not whole. Tables before it are done.
     """
     done = []
     for table, version in sorted(workspace.commits.latest_versions().items()):
         if not table.startswith("raw/"):
             continue
         require_whole(workspace, {table: version})
+        record_unrecorded(workspace, table)
         files = small_files(workspace.lake, table, small_bytes=small_bytes, min_files=min_files)
         if files:
             say(f"merging {len(files)} files of {table}")
@@ -57,9 +60,7 @@ def _merge(workspace: Workspace, table: str, files: list[SmallFile]) -> Compacte
     expected, expected_log = commits.latest(table)
     write = Write(
         metadata={"cause": COMPACTION}, expected_version=expected, expected_log=expected_log,
-        record_commit=lambda r: commits.record(
-            CommitEntry(r.table, r.version, r.rows, r.files, r.log_sha256, r.metadata.get("cause", "recovered"))
-        ),
+        record_commit=lambda r: commits.record(entry_of(r)),
     )  # fmt: skip
     receipt = merge_files(workspace.lake, table, files, write)
     return Compacted(table, receipt.version, len(files), len(receipt.files), receipt.rows)

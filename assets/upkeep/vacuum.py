@@ -17,11 +17,12 @@ from typing import Any
 
 import duckdb
 
-from assets.lake.commits import log_file, log_folder, newest_version
+from assets.lake.commits import TornTable, log_file, log_folder, newest_version
 from assets.lake.log_state import CHECKPOINT_POINTER, LogState, checkpoint_version, named_files
 from assets.landing.workspace import Workspace
 from assets.run_lock import ended_badly, forget_bad_end
 from assets.upkeep.scrub import files_below
+from assets.upkeep.unrecorded import record_unrecorded
 from assets.upkeep.verify import tables_of
 
 RETENTION = timedelta(days=7)
@@ -86,10 +87,14 @@ def vacuum(workspace: Workspace, *, retention: timedelta = RETENTION, now: datet
 
 
 def sweep_after_kill(workspace: Workspace) -> Vacuumed:
-    """Take away what a killed writer left, without waiting for the retention. Call it holding the lake, before anything is written."""
+    """Settle what a killed writer left: record raw commits that the ledger lacks, take away files that no commit names, without waiting for the
+    retention. Call it holding the lake, before anything is written."""
     result = Vacuumed()
     if ended_badly(workspace.root):
         for table in tables_of(workspace):
+            if table.startswith("raw/"):
+                with contextlib.suppress(TornTable):  # it stops whoever reads or writes the table, and is for `biodam repair`
+                    record_unrecorded(workspace, table)
             _take(workspace, table, orphans(workspace, table), result, dry_run=False)
         forget_bad_end(workspace.root)
     return result

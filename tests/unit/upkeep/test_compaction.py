@@ -13,10 +13,11 @@ from assets.lake.commits import newest_version, read_snapshot
 from assets.lake.extensions import open_duckdb
 from assets.lake.tables import append
 from assets.landing.workspace import Workspace
-from assets.ledger.commits import COMPACTION, CommitEntry
+from assets.ledger.commits import COMPACTION, CommitEntry, Commits
 from assets.serving.catalogue import PublishedModel, publish
 from assets.upkeep.compaction import compact
 from assets.upkeep.guard import DamagedTable
+from assets.upkeep.scrub import Kind
 from assets.upkeep.vacuum import ClockWrong, sweep_after_kill, vacuum
 from assets.upkeep.verify import verify
 
@@ -117,6 +118,35 @@ def test_compaction_killed_before_its_commit_leaves_only_orphans(workspace: Work
     sweep_after_kill(workspace)
     assert data_files(workspace) == files
     assert verify(workspace).whole
+
+
+@pytest.mark.scenario("21 kill, ENOSPC, EIO, EACCES at system calls of every writer")
+@pytest.mark.parametrize("next_step", ["the next run", "the next compaction"])
+def test_compaction_killed_between_its_commit_and_the_ledger_is_recorded_by(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch, next_step: str
+) -> None:
+    """The files are merged, so no later compaction would write the table again: its commit stayed unrecorded until the next delivery."""
+    before = held(workspace)
+
+    def die(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Commits, "record", die)
+        with pytest.raises(KeyboardInterrupt):
+            compact(workspace)
+    newest = newest_version(workspace.lake, KEY)
+    assert newest == (workspace.commits.latest_version(KEY) or 0) + 1
+    assert [f.kind for f in verify(workspace).findings] == [Kind.UNRECORDED]
+    if next_step == "the next run":
+        (workspace.lake.control / "ended_badly").touch()
+        sweep_after_kill(workspace)
+    else:
+        assert compact(workspace) == [], "nothing is left to merge"
+    assert (workspace.commits.latest_version(KEY), workspace.commits.rows(KEY)[-1]["cause"]) == (newest, COMPACTION)
+    assert workspace.commits.pending().nothing
+    assert verify(workspace).whole
+    assert held(workspace) == before
 
 
 def test_vacuum_keeps_replaced_files_for_the_retention(workspace: Workspace) -> None:
