@@ -70,6 +70,23 @@ class BuildPlan:
     held: list[int] = field(default_factory=list)
 
 
+def consent_day(workspace: Workspace, *, asked: date | None, today: date) -> date:
+    """Day on which a build judges consent: the one asked for, else today, but never before the day of the last build.
+
+    By a clock that went back, consent that has ended would be in force again. A day that is asked for may lie before the last build's; everything is
+    then built for it.
+
+    Args:
+        workspace: The lake.
+        asked: `BIODAM_AS_OF`, or None.
+        today: What the clock says.
+    """
+    last = workspace.commits.last_build()
+    if asked is not None or last is None:
+        return asked or today
+    return max(today, date.fromisoformat(last["as_of"]))
+
+
 def next_build(workspace: Workspace, *, as_of: date, full: bool = False, again: bool = False) -> BuildPlan | None:
     """Decide what the next build rebuilds and write `control/plan.json`.
 
@@ -234,9 +251,11 @@ def sync_reference(workspace: Workspace) -> bool:
     cause = f"reference {digest}"
     if workspace.commits.last_reference() == cause:
         return False
-    for key, rows, schema in (("reference/site", site_rows, _SITE_SCHEMA), ("reference/code_map", code_rows, _CODE_SCHEMA)):
+    # `reference/site` is last: once the ledger has it, nobody comes back
+    newest = workspace.commits.latest_version("reference/site")
+    workspace.commits.note_change(f"{cause} at {0 if newest is None else newest + 1}", [], touches_everything=True)
+    for key, rows, schema in (("reference/code_map", code_rows, _CODE_SCHEMA), ("reference/site", site_rows, _SITE_SCHEMA)):
         write_reference(workspace, key, pa.Table.from_pylist(rows, schema=schema), cause=cause)
-    workspace.commits.note_change(f"{cause} at {workspace.commits.latest_version('reference/site')}", [], touches_everything=True)
     return True
 
 
@@ -324,6 +343,6 @@ def _write_json(path: Path, value: Mapping[str, Any]) -> None:
 
 
 __all__ = [
-    "BuildPlan", "catalogue_is_current", "code_version", "fail_build", "finish_build", "is_quiet", "model_commits", "next_build", "note_published", "record_model_commits", "set_poison_aside", "settle",
+    "BuildPlan", "catalogue_is_current", "code_version", "consent_day", "fail_build", "finish_build", "is_quiet", "model_commits", "next_build", "note_published", "record_model_commits", "set_poison_aside", "settle",
     "sync_reference", "write_reference",
 ]  # fmt: skip

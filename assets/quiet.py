@@ -46,13 +46,14 @@ def default_sites_folder() -> Path:
     return REPOSITORY / "assets" / "sites"
 
 
-def is_quiet(root: Path, sites_folder: Path, as_of: date) -> bool:
+def is_quiet(root: Path, sites_folder: Path, as_of: date, *, asked: bool = True) -> bool:
     """True where a run would find nothing to do.
 
     Args:
         root: Lake root.
         sites_folder: Folder of the site files in use.
         as_of: Day of the run; consent that begins or ends by then has to be built in.
+        asked: Somebody asked for that day. False: it is the clock's, which may have gone back (`assets/planning: consent_day`).
     """
     try:
         mark = json.loads(_marker(root).read_text(encoding="utf-8"))
@@ -60,7 +61,8 @@ def is_quiet(root: Path, sites_folder: Path, as_of: date) -> bool:
         return False
     if any((root / "inbox").glob("*/*/*/manifest.json")) or not (root / "catalogue" / "biodam.duckdb").exists():
         return False
-    if mark["as_of"] > as_of.isoformat() or (mark["next_consent_change"] or "9999-12-31") <= as_of.isoformat():
+    day = as_of.isoformat() if asked else max(as_of.isoformat(), mark["as_of"])
+    if mark["as_of"] > day or (mark["next_consent_change"] or "9999-12-31") <= day:
         return False
     return bool(mark["code"] == code_version() and mark["sites"] == sites_version(sites_folder))
 

@@ -77,9 +77,14 @@ class LakeResource(dg.ConfigurableResource[Any]):
         )
 
     @property
+    def asked_day(self) -> date | None:
+        """Day on which somebody wants consent to be judged, or None."""
+        return date.fromisoformat(self.as_of) if self.as_of else None
+
+    @property
     def day(self) -> date:
-        """Day on which consent is judged."""
-        return date.fromisoformat(self.as_of) if self.as_of else datetime.now(ZoneInfo("Asia/Seoul")).date()
+        """Day of the run: the one asked for, else today. Consent is judged on `assets/planning: consent_day`."""
+        return self.asked_day or datetime.now(ZoneInfo("Asia/Seoul")).date()
 
     @contextmanager
     def hold(self, purpose: str) -> Iterator[None]:

@@ -8,6 +8,7 @@ import contextlib
 import io
 import json
 from collections.abc import Iterable, Iterator, Mapping
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from assets.dbt_process import LEAVE_OUT
 from assets.lake.commits import read_snapshot
 from assets.lake.dbt_views import REFERENCE
 from assets.landing.workspace import Workspace
-from assets.planning import BuildPlan, fail_build, finish_build, next_build, set_poison_aside
+from assets.planning import BuildPlan, consent_day, fail_build, finish_build, next_build, set_poison_aside
 from assets.quiet import code_version
 from assets.resources import DagsterDbtTranslator, DagsterDbtTranslatorSettings, FastDbt, LakeResource
 from assets.samples import sample_of
@@ -111,7 +112,11 @@ def warehouse_assets(manifest: Mapping[str, Any]) -> dg.AssetsDefinition:
             )
         with lake.hold("building models"):
             workspace = lake.workspace()
-            plan = next_build(workspace, as_of=lake.day, full=config.full)
+            day = consent_day(workspace, asked=lake.asked_day, today=lake.day)
+            if day > lake.day:
+                context.log.warning(_clock_is_behind(day, lake.day))
+                raise_alert(workspace.root, "clock_behind", str(day), _clock_is_behind(day, lake.day), run_id=context.run_id)
+            plan = next_build(workspace, as_of=day, full=config.full)
             if plan is None:
                 context.log.info("nothing changed since the last build: dbt is not started")
                 yield from _unchanged(context, nodes)
@@ -132,12 +137,19 @@ def warehouse_assets(manifest: Mapping[str, Any]) -> dg.AssetsDefinition:
                 for sentence in said:
                     context.log.warning(sentence)
                     raise_alert(workspace.root, "person_set_aside", plan.run_id, sentence, run_id=context.run_id)
-                plan = next_build(workspace, as_of=lake.day, full=config.full, again=True) or plan
+                plan = next_build(workspace, as_of=day, full=config.full, again=True) or plan
             _close(context, workspace, plan, build)
         yield from once.only(_unchanged(context, [n for n in nodes if n["unique_id"] not in build.told]))
         yield from once.only(_unasked(context, once.answered))
 
     return warehouse
+
+
+def _clock_is_behind(day: date, today: date) -> str:
+    return (
+        f"the clock says {today}, but the last build judged consent on {day}: it is judged on that day again, so that consent that has ended stays ended."
+        " Remedy: set the clock; where that day was wrong, run once with BIODAM_AS_OF set to the right one"
+    )
 
 
 class _Once:

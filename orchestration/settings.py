@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
@@ -57,6 +58,10 @@ run_monitoring:
   enabled: true
   free_slots_after_run_end_seconds: 60
 """
+
+
+_DAGSTER_EVENT_FOLDER = re.compile(r"(?m)(^  class: PooledEventLog\n  config:\n    base_dir: ).*$")
+"""Where our event log is kept, in the file above; the rest of it may be edited by whoever runs the lake."""
 
 
 class SettingsError(ValueError):
@@ -116,11 +121,19 @@ class Settings:
         os.environ.update(_QUIET, **_DAGSTER_EVENTS, LAKE_ROOT=str(self.lake_root), DAGSTER_HOME=str(self.dagster_home))
 
     def write_dagster_home(self) -> None:
-        """Make Dagster's folder, with its settings where there are none."""
+        """Make Dagster's folder, with its settings where there are none.
+
+        A lake that was copied, moved or restored brings settings that name the place it had: its runs would write their events into another lake's.
+        """
         self.dagster_home.mkdir(parents=True, exist_ok=True)
         target = self.dagster_home / "dagster.yaml"
-        if not target.exists():
-            target.write_text(_DAGSTER_YAML.format(base=self.dagster_home), encoding="utf-8")
+        found = target.read_text(encoding="utf-8") if target.exists() else ""
+        folder = f"{self.dagster_home}/history/runs/"
+        wanted = _DAGSTER_EVENT_FOLDER.sub(lambda m: m[1] + folder, found) if found else _DAGSTER_YAML.format(base=self.dagster_home)
+        if wanted != found:
+            temporary = target.with_suffix(f".{os.getpid()}.tmp")
+            temporary.write_text(wanted, encoding="utf-8")
+            temporary.replace(target)
 
 
 def read_settings(environment: Mapping[str, str] | None = None) -> Settings:

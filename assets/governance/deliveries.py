@@ -16,7 +16,7 @@ from assets.governance.accounts import Accounts, FeedAccount, add_up
 from assets.governance.deliveries_page import deliveries_page, trend_of
 from assets.landing.workspace import Workspace
 from assets.ledger.schema import DeliveryState
-from assets.planning import settle
+from assets.planning import consent_day, settle
 from assets.resources import LakeResource
 from assets.sites.site import Site
 from assets.upkeep.vacuum import sweep_after_kill
@@ -68,7 +68,7 @@ def deliveries_asset(sites: Mapping[str, Site], deps: list[dg.AssetKey]) -> dg.A
         with lake.hold("closing the run"):
             left = _left_behind(context, workspace)
             sweep_after_kill(workspace)
-            settle(workspace, as_of=lake.day)
+            settle(workspace, as_of=consent_day(workspace, asked=lake.asked_day, today=lake.day))
         accounts = add_up(workspace, day=lake.day)
         yield dg.Output(
             None,

@@ -147,7 +147,8 @@ class Commits:
             "buckets": None if buckets is None else list(buckets), "state": "started", "at": datetime.now(UTC).isoformat(),
         }  # fmt: skip
         with self._engine.begin() as connection:
-            connection.execute(BUILD.insert().values(**values))
+            newest = connection.execute(sa.select(sa.func.max(BUILD.c.number))).scalar()
+            connection.execute(BUILD.insert().values(**values, number=(newest or 0) + 1))
 
     def finish_build(self, run_id: str, covered: PendingChange, *, next_consent_change: str | None) -> None:
         """Record that a build ended well and covered these changes."""
@@ -166,7 +167,7 @@ class Commits:
 
     def unfinished_builds(self) -> list[str]:
         """Builds that began and never said how they ended: they were killed, as only one runs at a time."""
-        query = sa.select(BUILD.c.run_id).where(BUILD.c.state == "started").order_by(BUILD.c.at)
+        query = sa.select(BUILD.c.run_id).where(BUILD.c.state == "started").order_by(BUILD.c.number)
         with self._engine.connect() as connection:
             return [str(row[0]) for row in connection.execute(query)]
 
@@ -182,8 +183,8 @@ class Commits:
             return connection.execute(query).scalar()
 
     def last_build(self) -> dict[str, Any] | None:
-        """The newest finished build, or None."""
-        query = sa.select(BUILD).where(BUILD.c.state == "finished").order_by(BUILD.c.at.desc(), BUILD.c.run_id).limit(1)
+        """The newest finished build, or None. By number: after the clock went back, a later build has an earlier time."""
+        query = sa.select(BUILD).where(BUILD.c.state == "finished").order_by(BUILD.c.number.desc()).limit(1)
         with self._engine.connect() as connection:
             row = connection.execute(query).mappings().first()
         return dict(row) if row else None

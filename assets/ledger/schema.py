@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 METADATA = sa.MetaData()
 
-VERSION = 2
+VERSION = 3
 """Of the control database. Raise it, with a step in `_STEPS`, where a table changes or old rows need a value; a new empty table alone needs none."""
 
 
@@ -159,8 +159,9 @@ BUILD = sa.Table(
     sa.Column("state", sa.String, nullable=False),
     sa.Column("at", sa.String, nullable=False),
     sa.Column("next_consent_change", sa.String),
+    sa.Column("number", sa.Integer),
 )
-"""Grain: one dbt build; `state` is started, finished or failed."""
+"""Grain: one dbt build; `state` is started, finished or failed. `number`: in which order they began, whatever the clock said."""
 
 SOURCE_HEADER = sa.Table(
     "source_header",
@@ -300,7 +301,16 @@ def _everything_was_told(connection: sa.Connection) -> None:
     connection.execute(TOLD.insert().from_select(list(_KEY), sa.select(*key).where(DELIVERY.c.state == DeliveryState.LANDED, untold)))
 
 
-_STEPS: dict[int, Callable[[sa.Connection], None]] = {1: _everything_was_told}
+def _builds_are_numbered(connection: sa.Connection) -> None:
+    """Version 2 told the last build by the clock, which may go back."""
+    if BUILD.c.number.name not in {c["name"] for c in sa.inspect(connection).get_columns(BUILD.name)}:
+        connection.execute(sa.text("ALTER TABLE build ADD COLUMN number INTEGER"))
+    builds = connection.execute(sa.select(BUILD.c.run_id).order_by(BUILD.c.at, BUILD.c.run_id)).all()
+    for number, (run_id,) in enumerate(builds, 1):
+        connection.execute(BUILD.update().where(BUILD.c.run_id == run_id).values(number=number))
+
+
+_STEPS: dict[int, Callable[[sa.Connection], None]] = {1: _everything_was_told, 2: _builds_are_numbered}
 """Version -> the step to the next."""
 
 

@@ -230,7 +230,7 @@ class _Scrub:
             read_commit(self._lake, self._report.table, version)
         except TornTable:
             return Kind.DAMAGED, "a commit that the ledger lacks is not whole; its delivery is not landed yet"
-        return Kind.UNRECORDED, "the ledger has no such commit. The next `biodam run` after the one that was cut short, or the next write of the table, records it"
+        return Kind.UNRECORDED, "the ledger has no such commit: a run was cut short. The next one records it"
 
     def _pointer(self) -> None:
         folder = log_folder(self._lake, self._report.table)

@@ -87,8 +87,10 @@ def vacuum(workspace: Workspace, *, retention: timedelta = RETENTION, now: datet
 
 
 def sweep_after_kill(workspace: Workspace) -> Vacuumed:
-    """Settle what a killed writer left: record raw commits that the ledger lacks, take away files that no commit names, without waiting for the
-    retention. Call it holding the lake, before anything is written."""
+    """Settle what a killed writer left. Call it holding the lake, before anything is written.
+
+    Raw commits that the ledger lacks are recorded; files that no commit names are taken away, without waiting for the retention.
+    """
     result = Vacuumed()
     if ended_badly(workspace.root):
         for table in tables_of(workspace):

@@ -121,6 +121,7 @@ def _marks_in_dagster(settings: Settings) -> list[Mark]:
     if not (settings.dagster_home / "dagster.yaml").exists():
         return []
     settings.export()
+    settings.write_dagster_home()
     import dagster as dg
 
     from assets.governance.deliveries import AUDIT_MARK, DELIVERIES

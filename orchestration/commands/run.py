@@ -86,7 +86,7 @@ def run(settings: Settings, *, site: str | None = None, full: bool = False, say:
     """
     summary = Summary()
     sites = settings.sites_folder or default_sites_folder()
-    if not full and is_quiet(settings.lake_root, sites, settings.day):
+    if not full and is_quiet(settings.lake_root, sites, settings.day, asked=settings.as_of is not None):
         return summary
     with hold_lake(settings.lake_root, purpose="biodam run"):
         mark = _mark(settings)
@@ -107,9 +107,9 @@ def run(settings: Settings, *, site: str | None = None, full: bool = False, say:
         if feeds or full or _build_is_due(settings, workspace, sites_unchanged=unchanged):
             _run_job(settings, feeds, site=site, full=full, summary=summary, say=say)
         elif not summary.problems:
-            from assets.planning import settle
+            from assets.planning import consent_day, settle
 
-            settle(workspace, as_of=settings.day)
+            settle(workspace, as_of=consent_day(workspace, asked=settings.as_of, today=settings.day))
         _add_deliveries(workspace, before, summary)
         _add_build(workspace, before, summary)
     return summary
@@ -135,7 +135,7 @@ def _only_twins(settings: Settings, site: str | None, summary: Summary) -> bool:
         return False
     summary.deliveries["duplicate"] += len(twins)
     summary.delivered = summary.duplicate = sum(t.records for t in twins)
-    return is_quiet(settings.lake_root, settings.sites_folder or default_sites_folder(), settings.day)
+    return is_quiet(settings.lake_root, settings.sites_folder or default_sites_folder(), settings.day, asked=settings.as_of is not None)
 
 
 @dataclass(frozen=True)
@@ -167,12 +167,12 @@ def _build_is_due(settings: Settings, workspace: Workspace, *, sites_unchanged: 
     last = commits.last_build()
     if last is None or not workspace.lake.catalogue.exists():
         return bool(workspace.deliveries.all_rows())
-    day = settings.day.isoformat()
+    from assets.planning import catalogue_is_current, consent_day, sync_reference
+
+    day = consent_day(workspace, asked=settings.as_of, today=settings.day).isoformat()
     aged = last["as_of"] > day or (last["next_consent_change"] or "9999-12-31") <= day
     if aged or last["code_version"] != code_version() or not commits.pending().nothing:
         return True
-    from assets.planning import catalogue_is_current, sync_reference
-
     return not catalogue_is_current(workspace) or (not sites_unchanged and sync_reference(workspace))
 
 

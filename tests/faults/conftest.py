@@ -81,9 +81,14 @@ def hospital(hospital_sites: Path, tmp_path: Path) -> Biodam:
 
 
 def copy_lake(source: Path, target: Path) -> None:
-    """A copy with the same times; a clone where the file system can."""
-    shutil.rmtree(target, ignore_errors=True)
-    subprocess.run(["cp", "-a", "--reflink=auto", str(source), str(target)], check=True)
+    """A copy with the same times; a clone where the file system can.
+
+    What cannot be taken away is an error: something still writes there, and `cp` would put the copy inside of what is left.
+    """
+    if target.exists():
+        shutil.rmtree(target)
+    assert not target.exists(), f"{target} came back while it was taken away"
+    subprocess.run(["cp", "-aT", "--reflink=auto", str(source), str(target)], check=True)
 
 
 class Built:
