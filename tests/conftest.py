@@ -7,7 +7,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from tests.faults.report import (  # noqa: F401 - hooks
     pytest_runtest_logreport,
     pytest_terminal_summary,
 )
+from tests.scheduling import pytest_xdist_make_scheduler  # noqa: F401 - a hook
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 SHARED = REPOSITORY.parent / "shared" / "data"
@@ -34,6 +35,28 @@ time_zone = "Asia/Seoul"
 """
 CONSENT_HEADER = "event_id,person_key,resident_number,site_id,patient_number,event_type,scope,form,form_version,arm,effective_date,valid_until,covers_from\n"
 """The site file of a consent service, and the first line of its events."""
+
+
+def consent_site(site: str) -> str:
+    """The site file of a consent service of another name."""
+    return CONSENT_SITE.replace("c90", site)
+
+
+def site_text(site: str) -> str:
+    """A site file of the repository."""
+    return (REPOSITORY / "assets" / "sites" / f"{site}.toml").read_text(encoding="utf-8")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol() -> Generator[None, object, object]:
+    """Whatever a test leaves in the environment or as working directory, the next begins as the first did."""
+    variables, folder = dict(os.environ), os.getcwd()
+    found = yield
+    if dict(os.environ) != variables:
+        os.environ.clear()
+        os.environ.update(variables)
+    os.chdir(folder)
+    return found
 
 
 @pytest.fixture(scope="session")

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import REPOSITORY, Biodam, write_delivery
+from tests.integration.one_lake import OneLake, Part
 
 SITE = """site = "h90"
 name = "Test hospital"
@@ -74,3 +75,11 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Small:
     built = [s for s in said if s["built"]]
     assert len(built) == 1, f"{first}\n{second}"
     return Small(biodam, built[0], (first, second))
+
+
+@pytest.fixture(scope="session")
+def one_lake(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> OneLake:
+    """The lake shared by all modules of this session that have a `Part`."""
+    modules = {item.module for item in request.session.items if isinstance(item, pytest.Function)}
+    parts = {name: part for module in modules for name, part in vars(module).items() if isinstance(part, Part)}
+    return OneLake(tmp_path_factory.mktemp("one"), parts.values())

@@ -20,7 +20,10 @@ from typing import Any
 import pytest
 
 from assets.lake.extensions import open_duckdb
-from tests.conftest import CONSENT_SITE, REPOSITORY, Biodam, write_delivery
+from tests.conftest import REPOSITORY, Biodam, consent_site, write_delivery
+from tests.integration.one_lake import OneLake, Part
+
+pytestmark = pytest.mark.xdist_group("one lake")
 
 BIOBANK = """site = "b90"
 name = "Test biobank"
@@ -128,29 +131,6 @@ INVENTORY = """
 """
 
 
-@pytest.fixture(scope="module")
-def biobank(tmp_path_factory: pytest.TempPathFactory) -> Biobank:
-    root = tmp_path_factory.mktemp("biobank")
-    sites = root / "sites"
-    sites.mkdir()
-    for name, text in (("b90", BIOBANK), ("b91", COHORT), ("c90", CONSENT_SITE)):
-        (sites / f"{name}.toml").write_text(text, encoding="utf-8")
-    biodam = Biodam(root / "lake", {"BIODAM_SITES": str(sites), "BIODAM_AS_OF": "2026-01-01"})
-    files = {
-        "donor.csv": DONORS, "specimen.csv": SPECIMENS, "aliquot.csv": ALIQUOTS, "freeze_thaw.csv": THAWS, "custody.csv": CUSTODY,
-        "usage.csv": USAGES, "disposal.csv": DISPOSALS,
-    }  # fmt: skip
-    write_delivery(biodam.lake, "b90", "lims", "l1", files)
-    write_delivery(biodam.lake, "b91", "biobank_participants", "p1", {"participant.tsv": PARTICIPANTS})
-    write_delivery(biodam.lake, "c90", "consent", "k1", {"event.csv": EVENTS})
-    biodam("run")
-    before, people = biodam.query(INVENTORY), biodam.one("select count(*) from person where site = 'b90'")
-    write_delivery(biodam.lake, "c90", "consent", "k2", {"event.csv": WITHDRAWAL}, sequence=2)
-    write_delivery(biodam.lake, "b90", "lims", "l2", {"specimen.csv": LATE}, sequence=2)
-    biodam("run")
-    return Biobank(biodam, before, people, _manifest(biodam.lake))
-
-
 def _manifest(lake: Path) -> list[dict[str, Any]]:
     """The destruction manifest as the governance office reads it: from the lake, for it is not in the catalogue."""
     with open_duckdb() as connection:
@@ -158,6 +138,34 @@ def _manifest(lake: Path) -> list[dict[str, Any]]:
         names = [column[0] for column in table.description]
         assert "person_id" not in names
         return [dict(zip(names, row, strict=True)) for row in table.fetchall()]
+
+
+def _deliver(lake: Path) -> None:
+    files: dict[str, bytes | str] = {
+        "donor.csv": DONORS, "specimen.csv": SPECIMENS, "aliquot.csv": ALIQUOTS, "freeze_thaw.csv": THAWS, "custody.csv": CUSTODY,
+        "usage.csv": USAGES, "disposal.csv": DISPOSALS,
+    }  # fmt: skip
+    write_delivery(lake, "b90", "lims", "l1", files)
+    write_delivery(lake, "b91", "biobank_participants", "p1", {"participant.tsv": PARTICIPANTS})
+    write_delivery(lake, "c92", "consent", "k1", {"event.csv": EVENTS})
+
+
+def _withdraw(lake: Path) -> None:
+    write_delivery(lake, "c92", "consent", "k2", {"event.csv": WITHDRAWAL}, sequence=2)
+    write_delivery(lake, "b90", "lims", "l2", {"specimen.csv": LATE}, sequence=2)
+
+
+def _look(lake: Biodam) -> tuple[list[Row], int]:
+    return lake.query(INVENTORY), lake.one("select count(*) from person where site = 'b90'")
+
+
+BANKS = Part({"b90": BIOBANK, "b91": COHORT, "c92": consent_site("c92")}, _deliver, _withdraw, _look)
+
+
+@pytest.fixture(scope="module")
+def biobank(one_lake: OneLake) -> Biobank:
+    lake = one_lake.of(BANKS)
+    return Biobank(lake, *one_lake.seen(BANKS), _manifest(lake.lake))
 
 
 def test_inventory_of_a_donor_whose_tubes_add_up(biobank: Biobank) -> None:

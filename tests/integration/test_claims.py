@@ -22,7 +22,10 @@ import duckdb
 import pytest
 
 from assets.simulation.simulate import simulate
-from tests.conftest import CONSENT_HEADER, CONSENT_SITE, REPOSITORY, Biodam, write_delivery
+from tests.conftest import CONSENT_HEADER, REPOSITORY, SHARED, Biodam, consent_site, site_text, write_delivery
+from tests.integration.one_lake import AS_OF, OneLake, Part
+
+pytestmark = pytest.mark.xdist_group("one lake")
 
 GOLDEN = REPOSITORY / "tests" / "golden" / "deliveries"
 A, B, C = "600502-2000011", "480701-1000021", "750303-1000031"
@@ -54,22 +57,21 @@ def _files(case: str) -> dict[str, bytes]:
     return {p.name: p.read_bytes() for p in sorted((GOLDEN / case).glob("*.csv"))}
 
 
-@pytest.fixture(scope="module")
-def lake(tmp_path_factory: pytest.TempPathFactory) -> Biodam:
-    root = tmp_path_factory.mktemp("claims")
-    sites = root / "sites"
-    sites.mkdir()
-    for name, text in (("a90", NHIS), ("a91", HIRA), ("c90", CONSENT_SITE)):
-        (sites / f"{name}.toml").write_text(text, encoding="utf-8")
-    biodam = Biodam(root / "lake", {"BIODAM_SITES": str(sites), "BIODAM_AS_OF": "2026-01-01"})
+def _deliver(lake: Path) -> None:
     link = f"1001,{A}\r\n1002,{B}\r\n1003,{C}\r\n"
     nhis = _files("claims_nhis/sample_cohort_1") | {"linkage.csv": f"PERSON_ID,RESIDENT_NUMBER\r\n{link}".encode()}
     hira = _files("claims_hira/patient_sample") | {"linkage.csv": f"JID,RESIDENT_NUMBER\nJ1,{A}\nJ2,{B}\n".encode()}
-    write_delivery(biodam.lake, "a90", "claims_nhis", "n1", nhis)
-    write_delivery(biodam.lake, "a91", "claims_hira", "h1", hira)
-    write_delivery(biodam.lake, "c90", "consent", "k1", {"event.csv": EVENTS})
-    biodam("run")
-    return biodam
+    write_delivery(lake, "a90", "claims_nhis", "n1", nhis)
+    write_delivery(lake, "a91", "claims_hira", "h1", hira)
+    write_delivery(lake, "c93", "consent", "k1", {"event.csv": EVENTS})
+
+
+CLAIMS = Part({"a90": NHIS, "a91": HIRA, "c93": consent_site("c93")}, _deliver)
+
+
+@pytest.fixture(scope="module")
+def lake(one_lake: OneLake) -> Biodam:
+    return one_lake.of(CLAIMS)
 
 
 def test_five_claims_to_the_won(lake: Biodam) -> None:
@@ -207,24 +209,25 @@ def test_every_record_is_accounted_for(lake: Biodam) -> None:
     assert feeds["claims_hira"]["quarantined"] == {"missing_parent": 1}
 
 
+def _put(country: Path, delivery: str, lake: Path) -> None:
+    """One simulated delivery of each agency and of the consent service into the inbox."""
+    for site in ("a11", "a12", "c01"):
+        for folder in (country / "deliveries" / site).glob(f"*/{delivery}"):
+            shutil.copytree(folder, lake / "inbox" / site / folder.parent.name / delivery)
+
+
 @dataclass(frozen=True)
 class Simulated:
     """A lake with simulated claims and the published sample, and the truth of the simulation."""
 
     biodam: Biodam
-    root: Path
-
-    def deliver(self, delivery: str) -> None:
-        """Put one delivery of each agency and of the consent service into the inbox."""
-        for site in ("a11", "a12", "c01"):
-            for folder in (self.root / "deliveries" / site).glob(f"*/{delivery}"):
-                shutil.copytree(folder, self.biodam.lake / "inbox" / site / folder.parent.name / delivery)
+    country: Path
 
     def truth(self, query: str) -> list[tuple[Any, ...]]:
         """Rows of a query over truth/claims and truth/consent_states; `agreed` holds claims that consent covers at the end."""
         with duckdb.connect() as connection:
             for name in ("claims", "consent_states"):
-                connection.execute(f"create view {name} as from '{self.root / 'truth' / name}.parquet'")
+                connection.execute(f"create view {name} as from '{self.country / 'truth' / name}.parquet'")
             connection.execute("""
                 create view agreed as select * from claims as k where exists (
                     from consent_states as s where s.person = k.person and s.scope = 'claims' and s.active_until is null
@@ -234,17 +237,27 @@ class Simulated:
             return connection.execute(query).fetchall()
 
 
-@pytest.fixture(scope="module")
-def simulated(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Simulated:
-    """200 people; the initial delivery of each agency, then the last with late and corrected claims."""
-    root = tmp_path_factory.mktemp("simulated")
-    simulate(200, 13, root)
-    found = Simulated(Biodam(root / "lake", {"BIODAM_AS_OF": "2026-06-30"}), root)
+def _country(lake: Path) -> Path:
+    return lake.parent / "country_of_claims"
+
+
+def _deliver_country(lake: Path) -> None:
+    """200 people; the initial delivery of each agency, then those with late and corrected claims; the published sample where it is."""
+    simulate(200, 13, _country(lake))
     for delivery in ("2026-03-full", "2026-04", "2026-05", "2026-06"):
-        found.deliver(delivery)
-    found.biodam("deliver", str(shared_data / "20_nhis_checkup_kr"), "--site", "a01", "--feed", "claims_nhis", "--include", "*.csv")
-    found.biodam("run")
-    return found
+        _put(_country(lake), delivery, lake)
+    if SHARED.is_dir():
+        sample = {path.name: path.read_bytes() for path in (SHARED / "20_nhis_checkup_kr").glob("*.csv")}
+        write_delivery(lake, "a01", "claims_nhis", "published", sample)
+
+
+COUNTRY = Part({site: site_text(site) for site in ("a01", "a11", "a12", "c01")}, _deliver_country)
+
+
+@pytest.fixture(scope="module")
+def simulated(one_lake: OneLake) -> Simulated:
+    lake = one_lake.of(COUNTRY)
+    return Simulated(lake, _country(lake.lake))
 
 
 @pytest.mark.parametrize("site", ["a11", "a12"])
@@ -285,7 +298,7 @@ def test_masked_and_cut_codes_keep_what_was_delivered(simulated: Simulated) -> N
     assert all(concept == 0 or len(value) == 4 for value, concept in masked)
 
 
-def test_the_published_sample_lands_as_counted(simulated: Simulated) -> None:
+def test_the_published_sample_lands_as_counted(simulated: Simulated, shared_data: Path) -> None:
     """ANSWERS.md: g1e 1,644 check-ups of 547 people, bnc 13,073 years of 1,000 people, every person of g1e in bnc."""
     query, one = simulated.biodam.query, simulated.biodam.one
     assert query("select count(*), count(distinct person_id) from health_checkup where site = 'a01'") == [(1_644, 547)]
@@ -298,10 +311,10 @@ def test_the_published_sample_lands_as_counted(simulated: Simulated) -> None:
 @pytest.mark.slow
 def test_late_and_corrected_claims_rebuild_what_a_full_build_does(tmp_path: Path) -> None:
     simulate(150, 17, tmp_path)
-    lake = Simulated(Biodam(tmp_path / "lake", {"BIODAM_AS_OF": "2026-06-30"}), tmp_path)
+    biodam = Biodam(tmp_path / "lake", {"BIODAM_AS_OF": AS_OF})
     for delivery in ("2026-03-full", "2026-06"):
-        lake.deliver(delivery)
-        lake.biodam("run")
-    incremental = lake.biodam.fingerprints()
-    lake.biodam("run", "--full")
-    assert incremental == lake.biodam.fingerprints()
+        _put(tmp_path, delivery, biodam.lake)
+        biodam("run")
+    incremental = biodam.fingerprints()
+    biodam("run", "--full")
+    assert incremental == biodam.fingerprints()

@@ -9,6 +9,8 @@ import pytest
 
 from tests.integration.conftest import Small
 
+pytestmark = pytest.mark.xdist_group("small lake")
+
 GOOD = 'project = "P-1"\npurposes = ["biomedical"]\nscopes = ["clinical"]\norganisation = "not_for_profit"\n'
 
 

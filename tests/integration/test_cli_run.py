@@ -16,6 +16,8 @@ import pytest
 from tests.conftest import REPOSITORY, Biodam, write_delivery
 from tests.integration.conftest import FILES, Small
 
+pytestmark = pytest.mark.xdist_group("small lake")
+
 
 @pytest.fixture(scope="module")
 def built(small: Small) -> tuple[Biodam, dict[str, Any]]:

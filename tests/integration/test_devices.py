@@ -11,10 +11,13 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import CONSENT_HEADER, CONSENT_SITE, Biodam, write_delivery
+from tests.conftest import CONSENT_HEADER, Biodam, consent_site, write_delivery
 from tests.dicom_files import ROOT, instance, part10
+from tests.integration.one_lake import OneLake, Part
 
-SITE = """site = "d90"
+pytestmark = pytest.mark.xdist_group("one lake")
+
+SITE = """site = "d91"
 name = "Test hospital with devices"
 kind = "hospital"
 legal_basis = "consented"
@@ -79,23 +82,22 @@ def _images(number: int, person: str) -> dict[str, bytes | str]:
     return {f"{person}-{k}": part10(instance(SOPInstanceUID=f"{ROOT}{number}.1.{k}", **ids)) for k in (1, 2)}
 
 
-@pytest.fixture(scope="module")
-def devices(tmp_path_factory: pytest.TempPathFactory) -> Biodam:
-    folder = tmp_path_factory.mktemp("devices")
-    sites: Path = folder / "sites"
-    sites.mkdir()
-    (sites / "d90.toml").write_text(SITE, encoding="utf-8")
-    (sites / "c90.toml").write_text(CONSENT_SITE, encoding="utf-8")
-    biodam = Biodam(folder / "lake", {"BIODAM_SITES": str(sites), "BIODAM_AS_OF": "2026-06-01"})
+def _deliver(lake: Path) -> None:
     people = "number,birth_date,gender\n" + "".join(f"{p},1980-05-06,M\n" for p in SCOPES)
-    grants = "".join(f"{p}-{s},K{p},,d90,{p},grant,{s},F,1,volunteer,2020-01-01,,\n" for p, scopes in SCOPES.items() for s in scopes)
+    grants = "".join(f"{p}-{s},K{p},,d91,{p},grant,{s},F,1,volunteer,2020-01-01,,\n" for p, scopes in SCOPES.items() for s in scopes)
     images = {name: content for number, p in enumerate(SCOPES, 5) for name, content in _images(number, p).items()}
-    write_delivery(biodam.lake, "d90", "emr_csv", "p", {"patient.csv": people})
-    write_delivery(biodam.lake, "d90", "open_mhealth", "w", {f"{p}.ndjson": _points(p) for p in SCOPES})
-    write_delivery(biodam.lake, "d90", "dicom", "i", {**images, "README": "no image"})
-    write_delivery(biodam.lake, "c90", "consent", "k", {"event.csv": CONSENT_HEADER + grants})
-    biodam("run")
-    return biodam
+    write_delivery(lake, "d91", "emr_csv", "p", {"patient.csv": people})
+    write_delivery(lake, "d91", "open_mhealth", "w", {f"{p}.ndjson": _points(p) for p in SCOPES})
+    write_delivery(lake, "d91", "dicom", "i", {**images, "README": "no image"})
+    write_delivery(lake, "c91", "consent", "k", {"event.csv": CONSENT_HEADER + grants})
+
+
+DEVICES = Part({"d91": SITE, "c91": consent_site("c91")}, _deliver)
+
+
+@pytest.fixture(scope="module")
+def devices(one_lake: OneLake) -> Biodam:
+    return one_lake.of(DEVICES)
 
 
 def test_numbers_of_wearables_stand_in_the_unit_of_their_concept_on_the_sites_own_day(devices: Biodam) -> None:

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.conftest import Biodam, write_delivery
+from tests.integration.one_lake import OneLake, Part
+
+pytestmark = pytest.mark.xdist_group("one lake")
 
 SITE = """site = "h91"
 name = "Test hospital"
@@ -87,27 +92,33 @@ FIRST = _lines(
 SECOND = _lines(_medication(OTHER_DRUG), _consent("p2", "HRESCH", status="inactive"))
 
 
-@pytest.fixture(scope="module")
-def lakes(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, list[tuple[Any, ...]]], dict[str, list[tuple[Any, ...]]], Biodam]:
-    """What the queries below gave after the first and after the second delivery, and the lake."""
-    folder = tmp_path_factory.mktemp("fhir")
-    (folder / "sites").mkdir()
-    (folder / "sites" / "h91.toml").write_text(SITE, encoding="utf-8")
-    biodam = Biodam(folder / "lake", {"BIODAM_SITES": str(folder / "sites"), "BIODAM_AS_OF": "2026-01-01"})
-    seen = []
-    for sequence, content in ((1, FIRST), (2, SECOND)):
-        write_delivery(biodam.lake, "h91", "fhir_r4", f"d{sequence}", {"Bundle.ndjson": content}, sequence=sequence)
-        biodam("run")
-        seen.append({name: biodam.query(sql) for name, sql in QUERIES.items()})
-    return seen[0], seen[1], biodam
-
-
 QUERIES = {
     "people": "select count(*) from person",
     "drugs": "select drug_type_concept_id, drug_concept_id, count(*) from drug_exposure group by all order by all",
     "conditions": "select condition_source_value, condition_concept_id > 0 from condition_occurrence",
     "specimens": "select specimen_source_value, specimen_date::varchar from specimen",
 }
+
+
+def _deliver(sequence: int, content: str) -> Callable[[Path], None]:
+    def deliver(lake: Path) -> None:
+        write_delivery(lake, "h91", "fhir_r4", f"d{sequence}", {"Bundle.ndjson": content}, sequence=sequence)
+
+    return deliver
+
+
+def _look(lake: Biodam) -> dict[str, list[tuple[Any, ...]]]:
+    return {name: lake.query(sql) for name, sql in QUERIES.items()}
+
+
+RESOURCES = Part({"h91": SITE}, _deliver(1, FIRST), _deliver(2, SECOND), _look)
+
+
+@pytest.fixture(scope="module")
+def lakes(one_lake: OneLake) -> tuple[dict[str, list[tuple[Any, ...]]], dict[str, list[tuple[Any, ...]]], Biodam]:
+    """What the queries gave after the first and after the second delivery, and the lake."""
+    lake = one_lake.of(RESOURCES)
+    return one_lake.seen(RESOURCES), _look(lake), lake
 
 
 def test_drugs_are_found_by_code_reference_and_in_contained_resources(lakes: Any) -> None:

@@ -21,13 +21,15 @@ import csv
 import gzip
 import io
 import json
-import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.conftest import CONSENT_HEADER, CONSENT_SITE, REPOSITORY, SHARED, Biodam, write_delivery
+from tests.conftest import CONSENT_HEADER, SHARED, Biodam, consent_site, site_text, write_delivery
+from tests.integration.one_lake import AS_OF, OneLake, Part
+
+pytestmark = pytest.mark.xdist_group("one lake")
 
 SITE = """site = "d90"
 name = "Test hospital"
@@ -49,7 +51,7 @@ patient_number = "number"
 visit_class = "class"
 started_at = "started"
 """
-INSURER = """site = "a90"
+INSURER = """site = "a92"
 name = "Test insurer"
 kind = "agency"
 legal_basis = "consented"
@@ -71,16 +73,6 @@ FIRST = HEADER + (
 )
 SECOND = HEADER + "KF,2022-01-06,I21.9,,2,\nKG,2022-02-02,I21.9,,2,Y\n"
 DEATHS = "select p.year_of_birth, death_date::varchar, d.site, death_type_concept_id, cause_source_value from death d join person p using (person_id) order by 1"
-
-
-def _sites(folder: Path) -> Path:
-    folder.mkdir(parents=True)
-    (folder / "d90.toml").write_text(SITE, encoding="utf-8")
-    (folder / "c90.toml").write_text(CONSENT_SITE, encoding="utf-8")
-    (folder / "a90.toml").write_text(INSURER, encoding="utf-8")
-    for name in ("a13", "g01", "g02", "g03", "g04"):
-        shutil.copy(REPOSITORY / "assets" / "sites" / f"{name}.toml", folder)
-    return folder
 
 
 def _code_table(name: str) -> bytes:
@@ -120,9 +112,9 @@ def _deliver_people(lake: Path) -> None:
         for p in BORN for scope in ("clinical", "claims") if (p, scope) != ("H", "claims")
     )  # fmt: skip
     write_delivery(lake, "d90", "emr_csv", "p1", {"patient.csv": patients, "visit.csv": visits})
-    grants += "N1-claims,CN,,a90,N1,grant,claims,F,1,volunteer,2019-01-01,,\n"
-    write_delivery(lake, "a90", "claims_nhis", "n1", {"nhid_jk_2023.csv": YEARS})
-    write_delivery(lake, "c90", "consent", "k1", {"event.csv": CONSENT_HEADER + grants})
+    grants += "N1-claims,CN,,a92,N1,grant,claims,F,1,volunteer,2019-01-01,,\n"
+    write_delivery(lake, "a92", "claims_nhis", "n1", {"nhid_jk_2023.csv": YEARS})
+    write_delivery(lake, "c94", "consent", "k1", {"event.csv": CONSENT_HEADER + grants})
 
 
 def _deliver_deaths(lake: Path, number: int) -> None:
@@ -132,19 +124,22 @@ def _deliver_deaths(lake: Path, number: int) -> None:
     write_delivery(lake, "a13", "death_registry", f"r{number}", files, sequence=number)
 
 
-@pytest.fixture(scope="module")
-def lake(tmp_path_factory: pytest.TempPathFactory) -> Biodam:
-    """Hospital and registry, then the corrected certificates in a run of their own."""
-    root = tmp_path_factory.mktemp("deaths")
-    biodam = Biodam(root / "lake", {"BIODAM_SITES": str(_sites(root / "sites")), "BIODAM_AS_OF": "2024-01-01"})
-    _deliver_people(biodam.lake)
-    _deliver_deaths(biodam.lake, 1)
+def _deliver(lake: Path) -> None:
+    """Hospital, insurer and registry, and the real files of public agencies where they are."""
+    _deliver_people(lake)
+    _deliver_deaths(lake, 1)
     if SHARED.is_dir():
-        _deliver_places(biodam.lake)
-    biodam("run")
-    _deliver_deaths(biodam.lake, 2)
-    biodam("run")
-    return biodam
+        _deliver_places(lake)
+
+
+SITES = {"d90": SITE, "c94": consent_site("c94"), "a92": INSURER} | {name: site_text(name) for name in ("a13", "g01", "g02", "g03", "g04")}
+AGENCIES = Part(SITES, _deliver, lambda lake: _deliver_deaths(lake, 2))
+"""The corrected certificates come in a run of their own."""
+
+
+@pytest.fixture(scope="module")
+def lake(one_lake: OneLake) -> Biodam:
+    return one_lake.of(AGENCIES)
 
 
 def test_the_registry_speaks_before_hospitals_where_it_knows_the_day(lake: Biodam) -> None:
@@ -272,7 +267,9 @@ def test_statistics_of_workbooks_are_all_there(shared_data: Path, lake: Biodam) 
 
 @pytest.mark.slow
 def test_corrections_by_increment_give_what_a_full_build_gives(lake: Biodam, tmp_path: Path) -> None:
-    whole = Biodam(tmp_path / "lake", {"BIODAM_SITES": str(_sites(tmp_path / "sites")), "BIODAM_AS_OF": "2024-01-01"})
+    for site, text in SITES.items():
+        (tmp_path / f"{site}.toml").write_text(text, encoding="utf-8")
+    whole = Biodam(tmp_path / "lake", {"BIODAM_SITES": str(tmp_path), "BIODAM_AS_OF": AS_OF})
     _deliver_people(whole.lake)
     _deliver_deaths(whole.lake, 1)
     _deliver_deaths(whole.lake, 2)

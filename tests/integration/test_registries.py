@@ -12,7 +12,10 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import Biodam, write_delivery
+from tests.conftest import SHARED, Biodam, site_text, write_delivery
+from tests.integration.one_lake import OneLake, Part
+
+pytestmark = pytest.mark.xdist_group("one lake")
 
 REAL = "26_registry_mixed_formats"
 FEEDS = {
@@ -66,22 +69,20 @@ ROWS = (
 )
 
 
-@pytest.fixture(scope="module")
-def lake(tmp_path_factory: pytest.TempPathFactory, shared_data: Path) -> Biodam:
-    """Both real exports and the small registry, landed and built."""
-    folder = tmp_path_factory.mktemp("registries")
-    sites: Path = folder / "sites"
-    sites.mkdir()
-    (sites / "r90.toml").write_text(SITE, encoding="utf-8")
-    from assets.sites import site as sites_of_ours
-
+def _deliver(lake: Path) -> None:
     for name, (feed, source, files) in FEEDS.items():
-        (sites / f"{name}.toml").write_bytes((sites_of_ours.HERE / f"{name}.toml").read_bytes())
-        write_delivery(folder / "lake", name, feed, "d1", {f: (shared_data / REAL / source / "in" / f).read_bytes() for f in files})
-    write_delivery(folder / "lake", "r90", "redcap", "d1", {"questionnaire.csv": HEADER + ROWS})
-    biodam = Biodam(folder / "lake", {"BIODAM_SITES": str(sites), "BIODAM_AS_OF": "2024-06-01"})
-    biodam("run")
-    return biodam
+        if SHARED.is_dir():
+            write_delivery(lake, name, feed, "d1", {f: (SHARED / REAL / source / "in" / f).read_bytes() for f in files})
+    write_delivery(lake, "r90", "redcap", "d1", {"questionnaire.csv": HEADER + ROWS})
+
+
+REGISTRIES = Part({"r90": SITE} | {name: site_text(name) for name in FEEDS}, _deliver)
+
+
+@pytest.fixture(scope="module")
+def lake(one_lake: OneLake, shared_data: Path) -> Biodam:
+    """Both real exports and the small registry, landed and built."""
+    return one_lake.of(REGISTRIES)
 
 
 def _expected(shared_data: Path, source: str) -> list[dict[str, Any]]:
