@@ -67,7 +67,7 @@ demo: setup ## simulate a small country, land it, build every mart, publish, loo
 	  "  README.md                                five minutes as analyst, five as data engineer"
 
 test: setup ## the whole test suite
-	@$(BIN)/python -m pytest -q -n 2 --dist loadgroup --no-loadscope-reorder
+	@$(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder
 
 slow: setup ## tests that take minutes
 	@$(BIN)/python -m pytest -q -m slow

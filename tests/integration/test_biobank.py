@@ -23,7 +23,7 @@ from assets.lake.extensions import open_duckdb
 from tests.conftest import REPOSITORY, Biodam, consent_site, write_delivery
 from tests.integration.one_lake import OneLake, Part
 
-pytestmark = pytest.mark.xdist_group("one lake")
+pytestmark = pytest.mark.shares("one lake")
 
 BIOBANK = """site = "b90"
 name = "Test biobank"

@@ -25,7 +25,7 @@ from assets.simulation.simulate import simulate
 from tests.conftest import CONSENT_HEADER, REPOSITORY, SHARED, Biodam, consent_site, site_text, write_delivery
 from tests.integration.one_lake import AS_OF, OneLake, Part
 
-pytestmark = pytest.mark.xdist_group("one lake")
+pytestmark = pytest.mark.shares("one lake")
 
 GOLDEN = REPOSITORY / "tests" / "golden" / "deliveries"
 A, B, C = "600502-2000011", "480701-1000021", "750303-1000031"

@@ -13,7 +13,7 @@ from assets.ledger.audit import os_user
 from tests.conftest import Biodam
 from tests.integration.conftest import Small
 
-pytestmark = pytest.mark.xdist_group("small lake")
+pytestmark = pytest.mark.shares("small lake")
 
 
 @pytest.fixture

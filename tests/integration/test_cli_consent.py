@@ -9,7 +9,7 @@ import pytest
 
 from tests.integration.conftest import Small
 
-pytestmark = pytest.mark.xdist_group("small lake")
+pytestmark = pytest.mark.shares("small lake")
 
 GOOD = 'project = "P-1"\npurposes = ["biomedical"]\nscopes = ["clinical"]\norganisation = "not_for_profit"\n'
 

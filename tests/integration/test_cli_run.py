@@ -16,7 +16,7 @@ import pytest
 from tests.conftest import REPOSITORY, Biodam, write_delivery
 from tests.integration.conftest import FILES, Small
 
-pytestmark = pytest.mark.xdist_group("small lake")
+pytestmark = pytest.mark.shares("small lake")
 
 
 @pytest.fixture(scope="module")

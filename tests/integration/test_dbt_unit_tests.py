@@ -15,7 +15,7 @@ from assets.dbt_manifest import PROJECT, load_manifest
 from tests.conftest import REPOSITORY
 from tests.integration.conftest import Small
 
-pytestmark = pytest.mark.xdist_group("small lake")
+pytestmark = pytest.mark.shares("small lake")
 
 
 def test_every_dbt_unit_test_passes(small: Small, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from tests.conftest import CONSENT_HEADER, Biodam, consent_site, write_delivery
 from tests.dicom_files import ROOT, instance, part10
 from tests.integration.one_lake import OneLake, Part
 
-pytestmark = pytest.mark.xdist_group("one lake")
+pytestmark = pytest.mark.shares("one lake")
 
 SITE = """site = "d91"
 name = "Test hospital with devices"

@@ -12,7 +12,7 @@ import pytest
 from tests.conftest import Biodam, write_delivery
 from tests.integration.one_lake import OneLake, Part
 
-pytestmark = pytest.mark.xdist_group("one lake")
+pytestmark = pytest.mark.shares("one lake")
 
 SITE = """site = "h91"
 name = "Test hospital"

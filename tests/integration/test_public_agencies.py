@@ -29,7 +29,7 @@ import pytest
 from tests.conftest import CONSENT_HEADER, SHARED, Biodam, consent_site, site_text, write_delivery
 from tests.integration.one_lake import AS_OF, OneLake, Part
 
-pytestmark = pytest.mark.xdist_group("one lake")
+pytestmark = pytest.mark.shares("one lake")
 
 SITE = """site = "d90"
 name = "Test hospital"

@@ -15,7 +15,7 @@ import pytest
 from tests.conftest import SHARED, Biodam, site_text, write_delivery
 from tests.integration.one_lake import OneLake, Part
 
-pytestmark = pytest.mark.xdist_group("one lake")
+pytestmark = pytest.mark.shares("one lake")
 
 REAL = "26_registry_mixed_formats"
 FEEDS = {

@@ -17,7 +17,7 @@ from deltalake import DeltaTable
 from tests.conftest import REPOSITORY, Biodam, write_delivery
 from tests.integration.conftest import FILES, UNKNOWN_CODE, Small
 
-pytestmark = pytest.mark.xdist_group("small lake")
+pytestmark = pytest.mark.shares("small lake")
 
 BUSY = 75
 
