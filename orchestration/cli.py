@@ -17,6 +17,7 @@ import click
 from assets.sites.feed_kinds import FEED_KINDS
 from orchestration.commands import upkeep
 from orchestration.commands.audit import audit
+from orchestration.commands.cohort import cohort
 from orchestration.commands.consent import consent
 from orchestration.commands.vault import vault
 from orchestration.errors import FAILED, UserError, explain
@@ -248,6 +249,7 @@ def vocabulary_load(settings: Settings, folder: Path) -> None:
 
 
 cli.add_command(consent)
+cli.add_command(cohort)
 cli.add_command(vault)
 cli.add_command(audit)
 upkeep.add_to(cli)

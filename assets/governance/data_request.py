@@ -45,6 +45,25 @@ def load_request(path: Path, *, day: date) -> DataRequest:
     return _Reader(path.name, raw).request(day)
 
 
+def as_json(request: DataRequest) -> dict[str, Any]:
+    """A request as plain values, for the ledger."""
+    return {f.name: _plain(getattr(request, f.name)) for f in fields(DataRequest)}
+
+
+def from_json(stored: Mapping[str, Any]) -> DataRequest:
+    """What `as_json` made plain."""
+    days = {f.name for f in fields(DataRequest) if str(f.type).startswith("date")}
+    values: dict[str, Any] = {
+        name: date.fromisoformat(value) if name in days and value is not None else tuple(value) if isinstance(value, list) else value
+        for name, value in stored.items()
+    }
+    return DataRequest(**values)
+
+
+def _plain(value: Any) -> Any:
+    return value.isoformat() if isinstance(value, date) else list(value) if isinstance(value, tuple) else value
+
+
 class _Reader:
     """Checks one file."""
 

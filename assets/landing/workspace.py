@@ -20,6 +20,7 @@ from assets.ledger.deliveries import Deliveries
 from assets.ledger.headers import Headers
 from assets.ledger.schema import open_ledger
 from assets.ledger.set_aside import SetAside
+from assets.ledger.stamps import Stamps
 from assets.ledger.upkeep import UpkeepBooks
 from assets.privacy.keys import KeyProblem
 from assets.privacy.vault import Vault, open_vault
@@ -77,6 +78,11 @@ class Workspace:
     def set_aside(self) -> SetAside:
         """People whom builds leave out."""
         return SetAside(self._engine)
+
+    @cached_property
+    def stamps(self) -> Stamps:
+        """Stamps of frozen cohorts."""
+        return Stamps(self._engine)
 
     @cached_property
     def upkeep(self) -> UpkeepBooks:

@@ -243,6 +243,30 @@ CHECKED_TABLE = sa.Table(
 )
 """Grain: one table as it was last found whole: the files of a version with the stamp (inode, size, times) each had when its hash was checked."""
 
+COHORT_STAMP = sa.Table(
+    "cohort_stamp",
+    METADATA,
+    sa.Column("cohort", sa.String, primary_key=True),
+    sa.Column("issue", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("state", sa.String, nullable=False),
+    sa.Column("definition", sa.String, nullable=False),
+    sa.Column("definition_sha256", sa.String, nullable=False),
+    sa.Column("versions", sa.JSON, nullable=False),
+    sa.Column("vocabulary_release", sa.String, nullable=False),
+    sa.Column("code_version", sa.String, nullable=False),
+    sa.Column("consent_day", sa.String, nullable=False),
+    sa.Column("consent_event", sa.String),
+    sa.Column("request", sa.JSON),
+    sa.Column("reissue_of", sa.Integer),
+    sa.Column("statement", sa.JSON),
+    sa.Column("people", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Column("rows_sha256", sa.String, nullable=False, server_default=""),
+    sa.Column("versions_let_go", sa.String),
+    sa.Column("at", sa.String, nullable=False),
+)
+"""Grain: one issue of a frozen cohort. `versions`: table -> version it was made of. `state`: making, frozen or retired. `versions_let_go`: why
+vacuum need not keep those versions any more. No person is named here: members are in the Delta table `cohort/member`."""
+
 
 def open_ledger(url_or_path: str | Path) -> sa.Engine:
     """Open the control database and create what is missing.

@@ -12,7 +12,7 @@ from __future__ import annotations
 import contextlib
 import os
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -135,7 +135,7 @@ def _write(
         for model in sorted(models, key=lambda m: m.name):
             snapshot = _snapshot(lake, model)
             sizes = _check_files(model, snapshot, checked)
-            connection.execute(f"create view {sql_name(model.name)} as {_select(snapshot)}")
+            connection.execute(f"create view {sql_name(model.name)} as {select_of(snapshot)}")
             _comment(connection, model)
             _describe(connection, model, snapshot, moment, sizes, hashes)
             rows[model.name] = snapshot.rows
@@ -197,8 +197,14 @@ def _check_files(model: PublishedModel, snapshot: Snapshot, checked: Mapping[str
     return found
 
 
-def _select(snapshot: Snapshot) -> str:
-    columns = [f for f in snapshot.schema if f.name not in _HIDDEN]
+def select_of(snapshot: Snapshot, *, hidden: Collection[str] = _HIDDEN) -> str:
+    """SQL that reads one table version from its Parquet files.
+
+    Args:
+        snapshot: The version.
+        hidden: Columns to leave out.
+    """
+    columns = [f for f in snapshot.schema if f.name not in hidden]
     if not snapshot.files:
         listed = ", ".join(f"null::{_type(f)} as {sql_name(f.name)}" for f in columns)
         return f"select {listed} where false"

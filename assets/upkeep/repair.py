@@ -8,6 +8,7 @@ Belongs here: what is done about each finding of `verify`. Does not belong here:
 | data file that no present version reads | taken away, noted in the ledger | that old version |
 | raw table | rolled back to its last good version; lost rows are parsed again from the landing store | nothing |
 | table of a model, `reference/site`, `reference/code_map` | removed; the next run builds it anew | nothing |
+| members of frozen cohorts | removed; `biodam cohort rebuild NAME --restore` | nothing, as long as the versions of the stamp are kept |
 | table of an Athena export | removed; `biodam vocabulary load` again | nothing |
 
 Rows are found lost by counting, not by remembering what was damaged, so a repair that is killed goes on when it is called again, and a lake
@@ -142,6 +143,10 @@ class _Repair:
             self._roll_back(one, -1, set())
         if table.startswith("reference/athena_"):
             self._result.left.append(f"{table}: was damaged and removed. Remedy: `biodam vocabulary load DIR`, then `biodam run`")
+        elif table.startswith("cohort/"):
+            self._result.left.append(
+                f"{table}: was damaged and removed. Remedy: `biodam cohort rebuild NAME --restore` for each of `biodam cohort list`"
+            )
         else:
             self._result.done.append(f"{table}: removed; the next run builds it anew")
 

@@ -3,13 +3,15 @@
 Belongs here: which files those are. Does not belong here: when (schedules), how long files are kept (settings).
 
 Kept, whatever their age: files of the newest version of each table, on disk and in the ledger, and every file that the published catalogue
-names. Kept for the retention: files of older versions, counted from when they were replaced, so that a reader who opened yesterday's catalogue
+names, or that make a version which the stamp of a frozen cohort names (until its versions are let go: it was retired, or somebody was
+erased). Kept for the retention: files of older versions, counted from when they were replaced, so that a reader who opened yesterday's catalogue
 can finish, and files that no commit names (a writer may be about to). A damaged table is left alone.
 """
 
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -71,11 +73,11 @@ def vacuum(workspace: Workspace, *, retention: timedelta = RETENTION, now: datet
     moment = now or datetime.now(UTC)
     _check_clock(workspace, moment)
     cutoff = moment - retention
-    pinned = _pinned(workspace.lake.catalogue)
+    pinned, stamped = _pinned(workspace.lake.catalogue), workspace.stamps.pinned()
     result = Vacuumed()
     for table in tables_of(workspace):
         try:
-            replaced = _replaced(workspace, table, cutoff)
+            replaced = _replaced(workspace, table, cutoff, stamped.get(table, set()))
         except (OSError, ValueError, KeyError, TypeError):
             result.skipped[table] = "its log cannot be followed. Remedy: `biodam repair`"
             continue
@@ -123,8 +125,8 @@ def _is_log(name: str) -> bool:
     return folder == "_delta_log" and (is_version or file == CHECKPOINT_POINTER or checkpoint_version(file) is not None)
 
 
-def _replaced(workspace: Workspace, table: str, cutoff: datetime) -> list[str]:
-    """Files of older versions that were replaced before a moment.
+def _replaced(workspace: Workspace, table: str, cutoff: datetime, stamped: Collection[int]) -> list[str]:
+    """Files of older versions that were replaced before a moment, without those of versions that a stamp names.
 
     Raises:
         ValueError: The log has a gap or a file that is none.
@@ -139,8 +141,8 @@ def _replaced(workspace: Workspace, table: str, cutoff: datetime) -> list[str]:
     for version in range(newest + 1):
         removed = state.take(version, log_file(workspace.lake, table, version).read_bytes())
         gone.update(dict.fromkeys(removed, _committed_at(workspace, table, version, state)))
-        if version == recorded:
-            kept = set(state.live)
+        if version == recorded or version in stamped:
+            kept |= set(state.live)
     kept |= set(state.live)
     return sorted(name for name, when in gone.items() if name not in kept and when < cutoff.timestamp())
 

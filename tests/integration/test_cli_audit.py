@@ -56,3 +56,14 @@ def test_whole_audit_is_verified_with_the_marks_in_dagster_and_a_cut_is_seen(cop
     (copy.lake / "control" / "audit.head").unlink()
     done = copy("audit", "verify", check=False)
     assert "is not what it was when its mark was copied away" in done.stdout, "Dagster's mark was not used"
+
+
+def test_a_cohort_is_frozen_audited_made_again_and_not_published(copy: Biodam, tmp_path: Path) -> None:
+    (tmp_path / "query.sql").write_text("select person_id from person where year_of_birth = 1960", encoding="utf-8")
+    frozen = json.loads(copy("cohort", "freeze", "sixties", "--sql", str(tmp_path / "query.sql"), "--json").stdout)
+    assert (frozen["people"], frozen["issue"], frozen["vocabulary_release"]) == ("7", 1, "Biodam seed")
+    assert json.loads(copy("cohort", "rebuild", "sixties", "--json").stdout)["same"] is True
+    (entry,) = [r["detail"] for r in json.loads(copy("audit", "list", "--json", "--action", "cohort.freeze").stdout)]
+    assert (entry["cohort"], entry["definition_sha256"]) == ("sixties", frozen["definition_sha256"])
+    assert "1960" not in json.dumps(entry), "a value of the definition is in the audit"
+    assert "no published table" in copy("cohort", "freeze", "x", "--table", "member", check=False).stderr

@@ -1,0 +1,1 @@
+"""Frozen cohorts: results stamped with everything they were made of, so that they can be made again, judged stale, and reissued."""
