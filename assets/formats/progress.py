@@ -5,6 +5,7 @@ Belongs here: the few bytes the parent reads after a crash, and what memory it h
 
 from __future__ import annotations
 
+import contextlib
 import os
 import struct
 from dataclasses import dataclass
@@ -87,8 +88,9 @@ def read_mark(spool: Path) -> bytes:
 
 
 def write_peak(spool: Path) -> None:
-    """Leave the most memory this process ever held; the last thing the child does that the parent reads."""
-    (spool / _PEAK).write_text(str(peak_of(os.getpid())), encoding="ascii")
+    """Leave the most memory this process ever held. A measure only: where it cannot be written, how the child ended still stands."""
+    with contextlib.suppress(OSError, MemoryError):
+        (spool / _PEAK).write_text(str(peak_of(os.getpid())), encoding="ascii")
 
 
 def read_peak(spool: Path) -> int:
