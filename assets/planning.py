@@ -156,7 +156,7 @@ def _settle_killed_build(workspace: Workspace, run_id: str) -> None:
     commits = workspace.commits
     record_model_commits(workspace, model_commits(workspace.root, run_id))
     for key, version in commits.latest_versions().items():
-        if not key.startswith(("raw/", "reference/")) and newest_version(workspace.lake, key) != version:
+        if not key.startswith(("raw/", "reference/", "cohort/")) and newest_version(workspace.lake, key) != version:
             for found in unrecorded_commits(workspace.lake, key, version):
                 commits.record(CommitEntry(key, found.version, found.rows, found.files, found.log_sha256, f"build {run_id}"))
     workspace.audit.append("build.killed", run_id=run_id)
@@ -262,10 +262,9 @@ def sync_reference(workspace: Workspace) -> bool:
 def write_reference(workspace: Workspace, key: str, table: pa.Table, *, cause: str) -> None:
     """Replace one reference table (not about people) whole and record the commit."""
     break_quiet(workspace.root)
-    commits = workspace.commits
     tables.overwrite(
-        workspace.lake, key, table.to_reader(), expected_version=commits.latest_version(key),
-        record_commit=lambda r: commits.record(CommitEntry(r.table, r.version, r.rows, r.files, r.log_sha256, cause)),
+        workspace.lake, key, table.to_reader(), expected_version=workspace.commits.latest_version(key),
+        record_commit=workspace.recorder(cause),
     )  # fmt: skip
 
 

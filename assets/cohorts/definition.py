@@ -79,7 +79,7 @@ def read_definition(sql: str, published: Collection[str]) -> Definition:
     try:
         statements = [s for s in sqlglot.parse(sql, dialect="duckdb") if s is not None]
     except SqlglotError as error:
-        raise DefinitionError(f"the definition is no SQL: {str(error).splitlines()[0]}. Remedy: try it with `biodam sql`") from error
+        raise DefinitionError(f"the definition is no SQL{_where(error)}. Remedy: try it with `biodam sql`") from error
     if len(statements) != 1 or not isinstance(statements[0], exp.Query):
         raise DefinitionError("the definition is not one query. Remedy: write a single select (or with ... select)")
     query = normalize_identifiers(statements[0], dialect="duckdb")
@@ -96,6 +96,13 @@ def of_table(table: str, columns: Collection[str]) -> str:
     if "person_id" not in columns:
         raise DefinitionError(f"{table} has no person_id, so it is no cohort")
     return f"select {', '.join(c for c in COLUMNS if c in columns)} from {table}"
+
+
+def _where(error: SqlglotError) -> str:
+    """Line and column of a parse error; its text tells of the parser, not of the query."""
+    places = getattr(error, "errors", None) or [{}]
+    line, column = places[0].get("line"), places[0].get("col")
+    return f" at line {line}, column {column}" if line and column else ""
 
 
 def _changing(query: exp.Expr) -> Iterator[str]:

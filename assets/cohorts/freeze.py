@@ -24,7 +24,6 @@ from assets.governance.data_use import DataRequest
 from assets.lake import tables
 from assets.lake.commits import read_snapshot
 from assets.landing.workspace import Workspace
-from assets.ledger.commits import CommitEntry
 from assets.ledger.stamps import Stamp
 from assets.quiet import code_version
 from assets.serving.catalogue import select_of
@@ -118,12 +117,11 @@ def store(workspace: Workspace, stamp: Stamp, members: Members, *, statement: Ma
         The stamp as it is recorded.
     """
     workspace.stamps.begin(stamp)
-    commits = workspace.commits
-    expected, log = commits.latest(MEMBER)
+    expected, log = workspace.commits.latest(MEMBER)
     tables.append(
         workspace.lake, MEMBER, _batches(stamp, members), app_id=f"cohort {stamp.cohort}", version=stamp.issue, partition_by=["person_bucket"],
-        schema=SCHEMA, expected_version=expected, expected_log=log,
-        record_commit=lambda r: commits.record(CommitEntry(r.table, r.version, r.rows, r.files, r.log_sha256, f"cohort {stamp.name}")),
+        schema=SCHEMA, expected_version=expected, expected_log=log, commit_metadata={"cause": f"cohort {stamp.name}"},
+        record_commit=workspace.recorder("recovered"),
     )  # fmt: skip
     workspace.stamps.freeze(stamp.cohort, stamp.issue, people=members.people, rows_sha256=members.sha256, statement=statement)
     return find(workspace, stamp.cohort, stamp.issue)
@@ -194,7 +192,6 @@ def restore(workspace: Workspace, stamp: Stamp, members: Members) -> None:
 
 def _write_anew(workspace: Workspace, stamp: Stamp, members: Members, cause: str) -> None:
     """Replace the rows of one issue."""
-    commits = workspace.commits
     with member_table(workspace) as connection:
         others = connection.execute(
             "select * from member where not (cohort = ? and issue = ?)", [stamp.cohort, stamp.issue]
@@ -202,6 +199,6 @@ def _write_anew(workspace: Workspace, stamp: Stamp, members: Members, cause: str
     rows = pa.concat_tables([others.select(SCHEMA.names).cast(SCHEMA), _batches(stamp, members).read_all()])
     tables.overwrite(
         workspace.lake, MEMBER, rows.sort_by([(n, "ascending") for n in ("person_bucket", "cohort", "issue", "person_id")]).to_reader(),
-        partition_by=["person_bucket"], schema=SCHEMA, expected_version=commits.latest_version(MEMBER),
-        record_commit=lambda r: commits.record(CommitEntry(r.table, r.version, r.rows, r.files, r.log_sha256, f"cohort {stamp.name} {cause}")),
+        partition_by=["person_bucket"], schema=SCHEMA, expected_version=workspace.commits.latest_version(MEMBER),
+        record_commit=workspace.recorder(f"cohort {stamp.name} {cause}"),
     )  # fmt: skip

@@ -5,7 +5,7 @@ Belongs here: comparing a stamp with today's versions. Does not belong here: mak
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from assets.cohorts.evaluate import members_of
@@ -35,22 +35,26 @@ class Staleness:
         return bool(self.reasons)
 
 
-def staleness(workspace: Workspace, stamp: Stamp, *, exact: bool = False) -> Staleness:
-    """Compare a stamp with the lake of today.
+def staleness(workspace: Workspace, stamps: Iterable[Stamp], *, exact: bool = False) -> list[Staleness]:
+    """Compare stamps with the lake of today, which is looked at once.
 
     Args:
         workspace: The lake.
-        stamp: The stamp.
+        stamps: The stamps.
         exact: Also make the rows with today's versions and compare them.
     """
     catalogue = read_catalogue(workspace)
     today = {**workspace.commits.data_versions(), **dict(catalogue.tables.values())}
-    reasons = [*_moved(stamp.versions, today)]
-    if (release := vocabulary_release(workspace, catalogue)) != stamp.vocabulary_release:
-        reasons.append(f"vocabularies are of release {release}, not {stamp.vocabulary_release}")
-    if (code := built_by(workspace)) != stamp.code_version:
-        reasons.append(f"models were built by code {code}, not {stamp.code_version}")
-    return Staleness(stamp, tuple(reasons), _differs(workspace, stamp, today) if exact else None)
+    release, code = vocabulary_release(workspace, catalogue), built_by(workspace)
+    judged = []
+    for stamp in stamps:
+        reasons = [*_moved(stamp.versions, today)]
+        if release != stamp.vocabulary_release:
+            reasons.append(f"vocabularies are of release {release}, not {stamp.vocabulary_release}")
+        if code != stamp.code_version:
+            reasons.append(f"models were built by code {code}, not {stamp.code_version}")
+        judged.append(Staleness(stamp, tuple(reasons), _differs(workspace, stamp, today) if exact else None))
+    return judged
 
 
 def _moved(versions: Mapping[str, int], today: Mapping[str, int]) -> Iterator[str]:

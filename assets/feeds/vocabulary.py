@@ -17,7 +17,6 @@ import pyarrow.csv as pacsv
 
 from assets.lake import tables
 from assets.landing.workspace import Workspace
-from assets.ledger.commits import CommitEntry
 from assets.quiet import break_quiet
 
 _DAY, _ID, _TEXT, _NUMBER = pa.date32(), pa.int64(), pa.string(), pa.float64()
@@ -148,9 +147,8 @@ def _lines(path: Path) -> int:
 
 def _write(workspace: Workspace, key: str, name: str, path: Path) -> int:
     reader = pa.RecordBatchReader.from_batches(pa.schema(list(TABLES[name].items())), read_athena(name, path))
-    commits = workspace.commits
     receipt = tables.overwrite(
-        workspace.lake, key, reader, expected_version=commits.latest_version(key),
-        record_commit=lambda r: commits.record(CommitEntry(r.table, r.version, r.rows, r.files, r.log_sha256, "vocabulary load")),
+        workspace.lake, key, reader, expected_version=workspace.commits.latest_version(key),
+        record_commit=workspace.recorder("vocabulary load"),
     )  # fmt: skip
     return receipt.rows

@@ -37,7 +37,6 @@ from assets.landing.manifest import Manifest, read_manifest
 from assets.landing.parents import ParentCollector, orphan_row
 from assets.landing.repeats import rows_said_twice
 from assets.landing.workspace import Workspace
-from assets.ledger.commits import CommitEntry
 from assets.ledger.deliveries import DeliveryKey, FileCount, QuarantineRow, Receipt
 from assets.ledger.schema import DeliveryState
 from assets.privacy.pseudonyms import RecordSurrogates
@@ -366,17 +365,12 @@ class _Delivery:
         app_id, number = self._transaction
         receipt = tables.append(
             self._workspace.lake, entity.key, reader, partition_by=["site"], app_id=app_id, version=number,
-            expected_version=expected, expected_log=expected_log, commit_metadata={"cause": self._cause}, record_commit=self._record,
+            expected_version=expected, expected_log=expected_log, commit_metadata={"cause": self._cause}, record_commit=self._workspace.recorder(self._cause),
         )  # fmt: skip
         self._receipts[entity.key] = receipt
         for _ in batches:  # the table had this delivery already: the rows still have to be counted
             pass
         return receipt.version
-
-    def _record(self, r: CommitReceipt) -> None:
-        """A commit that a killed writer left is recorded with the cause it states itself."""
-        cause = str(r.metadata.get("cause", self._cause))
-        self._workspace.commits.record(CommitEntry(r.table, r.version, r.rows, r.files, r.log_sha256, cause))
 
     def _write_people(self, resolution: Resolution) -> None:
         people = load_contract("people").entities

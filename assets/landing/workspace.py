@@ -13,9 +13,11 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
+from assets.lake.commits import CommitReceipt
 from assets.lake.paths import Lake
+from assets.lake.writer import RecordCommit
 from assets.ledger.audit import Audit
-from assets.ledger.commits import Commits
+from assets.ledger.commits import CommitEntry, Commits
 from assets.ledger.deliveries import Deliveries
 from assets.ledger.headers import Headers
 from assets.ledger.schema import open_ledger
@@ -68,6 +70,19 @@ class Workspace:
     def commits(self) -> Commits:
         """Commit, change and build rows."""
         return Commits(self._engine, code_version=self.rule_version)
+
+    def recorder(self, cause: str) -> RecordCommit:
+        """What hands a Delta commit to the ledger.
+
+        Args:
+            cause: Of commits that state none themselves. One that a killed writer left is recorded with the cause it states.
+        """
+
+        def record(r: CommitReceipt) -> None:
+            stated = str(r.metadata.get("cause", cause))
+            self.commits.record(CommitEntry(r.table, r.version, r.rows, r.files, r.log_sha256, stated))
+
+        return record
 
     @cached_property
     def headers(self) -> Headers:

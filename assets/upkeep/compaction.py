@@ -16,7 +16,7 @@ from assets.landing.workspace import Workspace
 from assets.ledger.commits import COMPACTION
 from assets.upkeep.guard import DamagedTable, require_whole
 from assets.upkeep.scrub import Finding, file_problem
-from assets.upkeep.unrecorded import entry_of, record_unrecorded
+from assets.upkeep.unrecorded import record_unrecorded
 
 
 @dataclass(frozen=True)
@@ -56,11 +56,9 @@ def compact(
 
 def _merge(workspace: Workspace, table: str, files: list[SmallFile]) -> Compacted:
     _require_written(workspace, table, {f.path for f in files})
-    commits = workspace.commits
-    expected, expected_log = commits.latest(table)
+    expected, expected_log = workspace.commits.latest(table)
     write = Write(
-        metadata={"cause": COMPACTION}, expected_version=expected, expected_log=expected_log,
-        record_commit=lambda r: commits.record(entry_of(r)),
+        metadata={"cause": COMPACTION}, expected_version=expected, expected_log=expected_log, record_commit=workspace.recorder("recovered")
     )  # fmt: skip
     receipt = merge_files(workspace.lake, table, files, write)
     return Compacted(table, receipt.version, len(files), len(receipt.files), receipt.rows)

@@ -24,7 +24,7 @@ from assets.lake.log_state import CHECKPOINT_POINTER, LogState, checkpoint_versi
 from assets.landing.workspace import Workspace
 from assets.run_lock import ended_badly, forget_bad_end
 from assets.upkeep.scrub import files_below
-from assets.upkeep.unrecorded import record_unrecorded
+from assets.upkeep.unrecorded import OF_NO_BUILD, record_unrecorded
 from assets.upkeep.verify import tables_of
 
 RETENTION = timedelta(days=7)
@@ -91,12 +91,12 @@ def vacuum(workspace: Workspace, *, retention: timedelta = RETENTION, now: datet
 def sweep_after_kill(workspace: Workspace) -> Vacuumed:
     """Settle what a killed writer left. Call it holding the lake, before anything is written.
 
-    Raw commits that the ledger lacks are recorded; files that no commit names are taken away, without waiting for the retention.
+    Commits of raw tables and frozen cohorts that the ledger lacks are recorded; files that no commit names are taken away, without waiting for the retention.
     """
     result = Vacuumed()
     if ended_badly(workspace.root):
         for table in tables_of(workspace):
-            if table.startswith("raw/"):
+            if table.startswith(OF_NO_BUILD):
                 with contextlib.suppress(TornTable):  # it stops whoever reads or writes the table, and is for `biodam repair`
                     record_unrecorded(workspace, table)
             _take(workspace, table, orphans(workspace, table), result, dry_run=False)

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from assets.ledger.stamps import Stamp
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
+_ISSUE = click.option("--issue", type=click.IntRange(1), help="Default: the newest.")
+_JSON = click.option("--json", "as_json", is_flag=True, help="For programs.")
 
 
 @click.group()
@@ -43,7 +45,7 @@ def cohort() -> None:
     "--request", type=_FILE, help="The project's data request (as for `biodam consent match`): only people whose consent permits all of it."
 )
 @click.option("--dry-run", is_flag=True, help="Only say how many people it would be; counts of 1 to 4 are withheld.")
-@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@_JSON
 @click.pass_obj
 def freeze(settings: Settings, /, name: str, dry_run: bool, as_json: bool, **chosen: Any) -> None:
     """Store the people of a definition as the next issue of cohort NAME, stamped with definition, table versions, vocabulary, code and consent."""
@@ -69,7 +71,7 @@ def freeze(settings: Settings, /, name: str, dry_run: bool, as_json: bool, **cho
 
 
 @cohort.command("list")
-@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@_JSON
 @click.pass_obj
 def list_(settings: Settings, as_json: bool) -> None:
     """Every frozen issue, and whether it is stale today."""
@@ -77,7 +79,8 @@ def list_(settings: Settings, as_json: bool) -> None:
     from orchestration.commands.show import table
 
     workspace = settings.workspace()
-    judged = [staleness(workspace, s) for s in workspace.stamps.all()]
+    stamps = workspace.stamps.all()
+    judged = staleness(workspace, stamps) if stamps else []
     if as_json:
         click.echo(json.dumps([{**_facts(j.stamp), "stale_because": list(j.reasons)} for j in judged], indent=1, ensure_ascii=False))
         return
@@ -92,8 +95,8 @@ def list_(settings: Settings, as_json: bool) -> None:
 
 @cohort.command()
 @click.argument("name")
-@click.option("--issue", type=click.IntRange(1), help="Default: the newest.")
-@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@_ISSUE
+@_JSON
 @click.pass_obj
 def show(settings: Settings, name: str, issue: int | None, as_json: bool) -> None:
     """The stamp of one issue: of what it was made."""
@@ -106,7 +109,7 @@ def show(settings: Settings, name: str, issue: int | None, as_json: bool) -> Non
 @cohort.command()
 @click.argument("name", required=False)
 @click.option("--exact", is_flag=True, help="Also make the rows with today's versions, and say whether any differs.")
-@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@_JSON
 @click.pass_obj
 def stale(settings: Settings, name: str | None, exact: bool, as_json: bool) -> None:
     """What changed since the newest issue of each cohort (or of NAME) was made. Exit code 1 if anything did."""
@@ -115,7 +118,7 @@ def stale(settings: Settings, name: str | None, exact: bool, as_json: bool) -> N
 
     workspace = settings.workspace()
     newest = [find(workspace, name)] if name else list({s.cohort: s for s in workspace.stamps.all()}.values())
-    judged = [staleness(workspace, s, exact=exact) for s in newest]
+    judged = staleness(workspace, newest, exact=exact) if newest else []
     if as_json:
         said = [
             {"cohort": j.stamp.cohort, "issue": j.stamp.issue, "stale_because": list(j.reasons), "rows_differ": j.differs} for j in judged
@@ -131,9 +134,9 @@ def stale(settings: Settings, name: str | None, exact: bool, as_json: bool) -> N
 
 @cohort.command()
 @click.argument("name")
-@click.option("--issue", type=click.IntRange(1), help="Default: the newest.")
+@_ISSUE
 @click.option("--restore", is_flag=True, help="Put the rows back, where a damaged table lost them.")
-@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@_JSON
 @click.pass_obj
 def rebuild(settings: Settings, name: str, issue: int | None, restore: bool, as_json: bool) -> None:
     """Make an issue again from the versions of its stamp and compare the rows. Exit code 1 if they differ or versions are gone."""
@@ -169,7 +172,7 @@ def rebuild(settings: Settings, name: str, issue: int | None, restore: bool, as_
 @click.argument("name")
 @click.option("--issue", type=click.IntRange(1), help="Issue whose rest is issued; default: the newest.")
 @click.option("--dry-run", is_flag=True, help="Only say how it would differ.")
-@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@_JSON
 @click.pass_obj
 def reissue(settings: Settings, name: str, issue: int | None, dry_run: bool, as_json: bool) -> None:
     """The old result without those who withdrew, whose consent ended or who were erased since, as a new issue, and how it differs. Nobody joins."""

@@ -15,9 +15,12 @@ from assets.cohorts.reissue import next_issue, rebuild
 from assets.cohorts.stale import staleness
 from assets.governance.data_request import as_json, from_json
 from assets.governance.data_use import DataRequest
+from assets.ledger.commits import Commits
 from assets.ledger.stamps import Stamp
+from assets.run_lock import hold_lake
 from assets.upkeep.repair import repair
-from assets.upkeep.vacuum import vacuum
+from assets.upkeep.scrub import Kind
+from assets.upkeep.vacuum import sweep_after_kill, vacuum
 from assets.upkeep.verify import verify
 from tests.unit.cohorts.conftest import DAY, DIABETES, Country, Someone
 
@@ -50,7 +53,7 @@ def test_frozen_rows_are_the_definitions_and_the_stamp_says_of_what_they_were_ma
     assert people(stored(country.workspace, stamp)) == set(range(2, 21, 2))
     assert (stamp.issue, stamp.people, stamp.vocabulary_release) == (1, 10, "v5.0 01-JAN-26")
     assert {"omop/person", "omop/condition_occurrence", "standard/consent_relation"} <= set(stamp.versions)
-    assert not staleness(country.workspace, stamp, exact=True).is_stale
+    assert not staleness(country.workspace, [stamp], exact=True)[0].is_stale
     assert verify(country.workspace).whole
     assert freeze(country).issue == 2
 
@@ -118,18 +121,41 @@ def test_rows_that_a_damaged_table_lost_are_put_back(country: Country) -> None:
         restore(country.workspace, stamp, Members(()))
 
 
+def test_a_freezing_killed_before_the_ledger_knew_it_is_recorded_by_the_next_run(country: Country, monkeypatch: pytest.MonkeyPatch) -> None:
+    freeze(country)
+    with monkeypatch.context() as patched:
+        patched.setattr(Commits, "record", _dies)
+        with pytest.raises(KeyboardInterrupt), hold_lake(country.workspace.root, purpose="test"):
+            freeze(country)
+    assert [f.kind for f in verify(country.workspace).findings] == [Kind.UNRECORDED]
+    sweep_after_kill(country.workspace)
+    assert verify(country.workspace).whole
+    assert [row["cause"] for row in country.workspace.commits.rows(MEMBER)] == ["cohort diabetes issue 1", "cohort diabetes issue 2"]
+    assert freeze(country).issue == 3
+    assert [s.issue for s in country.workspace.stamps.all()] == [1, 3], "the killed one was never frozen"
+
+
+def _dies(*_: object, **__: object) -> None:
+    raise KeyboardInterrupt
+
+
+def test_a_definition_that_is_no_sql_is_told_by_its_place() -> None:
+    with pytest.raises(DefinitionError, match=r"^the definition is no SQL at line 2, column \d+\. Remedy"):
+        read_definition("select person_id\nfrom where", NAMES)
+
+
 def test_each_thing_it_was_made_of_makes_it_stale_and_nothing_else_does(country: Country) -> None:
     stamp = freeze(country)
     country.load("vocabulary/vocabulary")
-    assert staleness(country.workspace, stamp).reasons == (), "another version of a table it does not name"
+    assert staleness(country.workspace, [stamp])[0].reasons == (), "another version of a table it does not name"
     country.load("omop/person")
-    judged = staleness(country.workspace, stamp, exact=True)
+    [judged] = staleness(country.workspace, [stamp], exact=True)
     assert judged.reasons == ("omop/person: version 1, not 0",)
     assert judged.differs is False, "written anew with the same rows"
     country.people[2].diagnoses = []
     country.release = "v5.0 01-JUL-26"
     country.load("omop/condition_occurrence", "standard/consent_relation", "vocabulary/vocabulary")
-    judged = staleness(country.workspace, stamp, exact=True)
+    [judged] = staleness(country.workspace, [stamp], exact=True)
     assert [r.split(":")[0] for r in judged.reasons] == [
         "omop/condition_occurrence", "omop/person", "standard/consent_relation", "vocabularies are of release v5.0 01-JUL-26, not v5.0 01-JAN-26",
     ]  # fmt: skip
@@ -153,7 +179,7 @@ def test_a_reissue_leaves_out_who_left_says_why_and_takes_nobody_in(country: Cou
         assert rebuild(country.workspace, one).is_same
     country.people[14].scopes = {}
     country.load()
-    assert staleness(country.workspace, new, exact=True).differs is True
+    assert staleness(country.workspace, [new], exact=True)[0].differs is True
     third, _ = reissue(country, new)
     assert people(stored(country.workspace, third)) == {16, 18, 20}
     assert rebuild(country.workspace, third).is_same, "a rest of a rest"
