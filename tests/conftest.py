@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import hypothesis
 import pytest
 
 from tests.faults.report import (  # noqa: F401 - hooks
@@ -22,6 +23,12 @@ from tests.faults.report import (  # noqa: F401 - hooks
     pytest_terminal_summary,
 )
 from tests.scheduling import pytest_xdist_make_scheduler  # noqa: F401 - a hook
+
+hypothesis.settings.register_profile(
+    "same everywhere", deadline=None, derandomize=True, database=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("same everywhere")
+"""No example is judged by the time it takes, and every run draws the same ones: a busy machine fails no test."""
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 SHARED = REPOSITORY.parent / "shared" / "data"

@@ -41,6 +41,8 @@ ENVIRONMENT: Mapping[str, str] = {
     "MALLOC_MMAP_THRESHOLD_": str(256 * 2**20),
     "MALLOC_TRIM_THRESHOLD_": str(256 * 2**20),
     "MALLOC_TOP_PAD_": str(16 * 2**20),
+    # A parser does no linear algebra; numpy would start a thread a core for it at import, and their stacks count as memory of the child.
+    "OPENBLAS_NUM_THREADS": "1",
 }
 """All the child gets of an environment: nothing of the parent's, so no secret."""
 
@@ -48,6 +50,8 @@ _TRIES = 100
 _MOST_POISON = 16
 """Records of one file that may kill the child one after the other; then the file is given up."""
 _POLL_SECONDS = 0.2
+_START_SECONDS = 120.0
+"""Longest time until the child is at its first file: on a busy machine the imports take longer than a short `stall_seconds`."""
 
 
 class ParserDefect(RuntimeError):
@@ -188,7 +192,8 @@ def _watch(child: subprocess.Popen[bytes], spool: Path, limits: Limits) -> tuple
         peak_bytes = max(peak_bytes, peak_of(child.pid))
         if (seen := read_mark(spool)) != mark:
             mark, moved = seen, now
-        if now - moved > limits.stall_seconds or now - began > limits.wall_seconds:
+        patience = limits.stall_seconds if mark else max(limits.stall_seconds, _START_SECONDS)
+        if now - moved > patience or now - began > limits.wall_seconds:
             return True, peak_bytes
     return False, peak_bytes
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import tarfile
+import uuid
 import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -70,7 +71,7 @@ def _files_of(root: Path) -> set[str]:
 UNSAFE = {
     "a folder above": "../patients.csv",
     "deep above": "a/../../../patients.csv",
-    "absolute": "/tmp/patients.csv",
+    "absolute": f"/tmp/biodam-{uuid.uuid4().hex}.csv",
     "a drive": "C:/patients.csv",
     "backslashes above": "..\\..\\patients.csv",
     "a line break": "patients\n.csv",
@@ -87,7 +88,7 @@ def test_members_whose_names_lead_out_are_held_back_and_the_rest_lands(workspace
     assert held == [(n, "unsafe_member") for n in range(len(UNSAFE))]
     assert outcome.rows == {"patients": 1}
     assert not (tmp_path / "patients.csv").exists()
-    assert not Path("/tmp/patients.csv").exists()
+    assert not Path(UNSAFE["absolute"]).exists()
     assert {f.split("/")[0] for f in _files_of(tmp_path)} == {"lake"}
 
 

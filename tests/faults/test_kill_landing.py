@@ -48,7 +48,7 @@ def _land(lake: Path, where: str = "nowhere") -> BaseProcess:
 
 
 def _exit_code(process: BaseProcess) -> int | None:
-    process.join(60)
+    process.join(600)
     return process.exitcode
 
 

@@ -403,7 +403,7 @@ def test_what_dagster_is_told_at_once_is_stored_whole_or_not_at_all(lake: Path, 
 def test_second_run_waits_or_says_who_is_working(lake: Path) -> None:
     from assets.run_lock import LakeBusy, hold_lake, holder
 
-    code = "import sys, time; from pathlib import Path; from assets.run_lock import hold_lake\nwith hold_lake(Path(sys.argv[1]), purpose='a test'):\n print('held', flush=True); time.sleep(60)"
+    code = "import sys, time; from pathlib import Path; from assets.run_lock import hold_lake\nwith hold_lake(Path(sys.argv[1]), purpose='a test'):\n print('held', flush=True); time.sleep(600)"
     other = subprocess.Popen([sys.executable, "-c", code, str(lake)], stdout=subprocess.PIPE, text=True, cwd=REPOSITORY)
     try:
         assert other.stdout is not None

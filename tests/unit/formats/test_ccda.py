@@ -228,7 +228,7 @@ def test_mutated_documents_never_crash_and_every_record_is_accounted_for(read_cc
     ("hook", "reason"), [("test_crash_on", "parser_crash"), ("test_memory_on", "parser_memory"), ("test_hang_on", "parser_timeout")]
 )
 def test_a_document_that_kills_the_parser_costs_only_itself(hook: str, reason: str, jobs: Any) -> None:
-    seconds = 2.0 if hook == "test_hang_on" else 60.0
+    seconds = 3.0 if hook == "test_hang_on" else 60.0
     limits = {**LIMITS, "stall_seconds": seconds, "memory_bytes": 2**29}
     job = jobs.make("ccda", "ccda", {"0.xml": wrapped(b"<title>deadly</title>"), "1.xml": SMALL}, options={hook: "deadly"}, limits=limits)
     result = run_child(job)

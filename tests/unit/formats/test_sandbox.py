@@ -92,7 +92,7 @@ def test_a_record_that_kills_the_making_of_columns_of_several_files_is_quarantin
 
 @pytest.mark.scenario("16 parser segfault, abort, hang")
 def test_a_record_on_which_the_parser_hangs_is_quarantined_alone(jobs: Any) -> None:
-    result, rejected = _run(jobs, "delimited", "test_hang_on", IDS, stall_seconds=1.5)
+    result, rejected = _run(jobs, "delimited", "test_hang_on", IDS, stall_seconds=3.0)
     assert rejected == [(0, 3, "parser_timeout")]
     assert [f.records for f in result.files] == [4, 1]
 

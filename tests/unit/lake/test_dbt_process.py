@@ -19,9 +19,9 @@ from assets.dbt_process import drop_unheard_events, parsed_project, without
 
 _PARENT = """
 import subprocess, sys, time
-child = subprocess.Popen([sys.executable, "-c", "from assets.dbt_process import die_with_parent; die_with_parent(); print('up', flush=True); import time; time.sleep(60)"])
+child = subprocess.Popen([sys.executable, "-c", "from assets.dbt_process import die_with_parent; die_with_parent(); print('up', flush=True); import time; time.sleep(600)"])
 print(child.pid, flush=True)
-time.sleep(60)
+time.sleep(600)
 """
 
 
@@ -32,10 +32,10 @@ def test_dbt_dies_with_a_run_that_is_killed() -> None:
     child = int((said - {"up"}).pop())
     parent.send_signal(signal.SIGKILL)
     parent.wait()
-    for _ in range(100):
+    for _ in range(6000):
         if not _is_running(child):
             return
-        time.sleep(0.05)
+        time.sleep(0.01)
     os.kill(child, signal.SIGKILL)
     raise AssertionError("the child outlived the run")
 

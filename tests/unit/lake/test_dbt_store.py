@@ -110,5 +110,5 @@ publish(lake, [PublishedModel("x", "omop", 0, "d", {"i": "d"})])
 print("pandas" in sys.modules)
 """
     command = [sys.executable, "-c", script, str(tmp_path)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, cwd=Path(__file__).parents[3], check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=600, cwd=Path(__file__).parents[3], check=False)
     assert done.stdout == "False\n", done.stderr

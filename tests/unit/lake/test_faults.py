@@ -190,7 +190,7 @@ except OSError as error:
     print("refused", error.errno)
 """
     done = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, timeout=60, cwd=Path(__file__).parents[3], check=False
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=600, cwd=Path(__file__).parents[3], check=False
     )
     assert done.stdout.startswith("refused"), done.stderr
     assert (newest_version(lake, KEY), len(list(lake.tables.rglob("*.parquet")))) == (0, 1)

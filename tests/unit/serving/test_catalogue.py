@@ -46,7 +46,7 @@ print([row[0] for row in connection.execute("select distinct extension_name from
 """
     environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "TZ": "Asia/Seoul"}
     command = [sys.executable, "-c", script, str(lake.catalogue)]
-    done = subprocess.run(command, capture_output=True, text=True, cwd="/", env=environment, timeout=60, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, cwd="/", env=environment, timeout=600, check=False)
     assert done.stdout.splitlines() == [
         "[(1, datetime.date(1970, 1, 1), datetime.datetime(2020, 1, 2, 3, 4, 5, 678901), ['a', 'b'], '서울')]",
         "(0,)",
@@ -150,7 +150,7 @@ try:
 except Exception as error:
     print("refused", type(error).__name__)
 """
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, cwd=REPOSITORY, check=False)
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=600, cwd=REPOSITORY, check=False)
     assert done.stdout.startswith("refused"), done.stdout + done.stderr
     assert query(lake, "select count(*) from cohort") == before
     assert [p.name for p in lake.catalogue.parent.iterdir()] == [lake.catalogue.name]
