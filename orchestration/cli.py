@@ -19,6 +19,7 @@ from orchestration.commands import upkeep
 from orchestration.commands.audit import audit
 from orchestration.commands.cohort import cohort
 from orchestration.commands.consent import consent
+from orchestration.commands.explain import explain as explain_person
 from orchestration.commands.vault import vault
 from orchestration.errors import FAILED, UserError, explain
 from orchestration.settings import VARIABLES, Settings, read_settings
@@ -250,6 +251,7 @@ def vocabulary_load(settings: Settings, folder: Path) -> None:
 
 cli.add_command(consent)
 cli.add_command(cohort)
+cli.add_command(explain_person)
 cli.add_command(vault)
 cli.add_command(audit)
 upkeep.add_to(cli)

@@ -58,8 +58,8 @@ def withdraw(settings: Settings, /, scope: str, day: datetime | None, desk: str,
     workspace = settings.workspace()
     when = day.date() if day else settings.day
     _check(scope, when, settings.day)
-    who = _person(workspace, named["person"], named["site"], named["number"])
-    spells = _spells(workspace, who) if workspace.commits.last_build() else []
+    who = person_named(workspace, named["person"], named["site"], named["number"])
+    spells = spells_of(workspace, who) if workspace.commits.last_build() else []
     open_scopes = sorted({s["scope_code"] for s in spells if s["in_force"] and scope in ("all", s["scope_code"])})
     if not open_scopes:
         click.echo(
@@ -83,8 +83,8 @@ def show(settings: Settings, person: int | None, site: str | None, number: str |
     from orchestration.commands.show import table
 
     workspace = settings.workspace()
-    who = _person(workspace, person, site, number)
-    spells = _spells(workspace, who)
+    who = person_named(workspace, person, site, number)
+    spells = spells_of(workspace, who)
     workspace.audit.append("consent.show", person_id=who.person_id)
     if as_json:
         click.echo(json.dumps({"person_id": who.person_id, "spells": spells}, indent=1, default=str))
@@ -155,7 +155,7 @@ def _check(scope: str, when: date, today: date) -> None:
         raise UserError(f"{when} lies ahead of {today}: a withdrawal counts at once. Remedy: leave out --day. Nothing was written")
 
 
-def _person(workspace: Workspace, person: int | None, site: str | None, number: str | None) -> PersonRef:
+def person_named(workspace: Workspace, person: int | None, site: str | None, number: str | None) -> PersonRef:
     """The person meant.
 
     Raises:
@@ -197,7 +197,7 @@ def _consent_tables(workspace: Workspace) -> Any:
     return connection
 
 
-def _spells(workspace: Workspace, who: PersonRef) -> list[dict[str, Any]]:
+def spells_of(workspace: Workspace, who: PersonRef) -> list[dict[str, Any]]:
     """Rows of the consent history of one person, with `in_force` as the last build saw it."""
     query = """
         select h.scope_code, r.person_id is not null as in_force, h.in_force_from, h.in_force_to, h.withdrawn_date, h.permission_code,

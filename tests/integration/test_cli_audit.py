@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import sqlite3
 from pathlib import Path
@@ -27,8 +28,12 @@ def test_who_built_opened_the_vault_published_read_and_asked(copy: Biodam) -> No
     before = len(json.loads(copy("audit", "list", "--action", "read", "--json", "--limit", "500").stdout))
     copy("sql", sql)
     copy("consent", "show", "--site", "h90", "--number", "p3")
+    told = copy("explain", "--site", "h90", "--number", "p3").stdout
+    assert "Known from: h90." in told
+    assert "p3" not in told.split()
+    assert re.search(r"^\S+ +person +1 ", told, re.MULTILINE), "the read of table person is not told"
     rows = json.loads(copy("audit", "list", "--json", "--limit", "500").stdout)
-    assert {"vault.open", "build.finished", "publish", "read", "consent.show"} <= {r["action"] for r in rows}
+    assert {"vault.open", "build.finished", "publish", "read", "consent.show", "explain"} <= {r["action"] for r in rows}
     assert {r["who"] for r in rows} == {os_user()}
     reads = [r for r in rows if r["action"] == "read"]
     assert len(reads) == before + 1
