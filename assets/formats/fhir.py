@@ -17,6 +17,7 @@ from assets.formats.fhir_columns import EntityReader
 from assets.formats.fhir_learned import LearnedTypes
 from assets.formats.fhir_r4 import R4_TYPES, entity_of
 from assets.formats.fhir_tables import CATCH_ALL, Tables
+from assets.formats.headers import note_elements
 from assets.formats.job import Job, SourceFile
 from assets.formats.json_lines import Judge
 from assets.formats.progress import Progress
@@ -50,7 +51,8 @@ class FhirReader:
         plans = {name: plan for name, plan in job.entities.items() if name != TOMBSTONE}
         self._readers = {name: EntityReader(plan, zone=job.time_zone, lenient=name == CATCH_ALL) for name, plan in plans.items()}
         self._faults = Faults(job)
-        self._judge = Judge(job.limits.depth, LearnedTypes())
+        self._learned = LearnedTypes()
+        self._judge = Judge(job.limits.depth, self._learned)
         self._judge_entries = Judge(job.limits.depth + _WRAPPER_DEPTH)
         self._urls = _NO_URLS  # of the bundle that is being read
         self._last: frozenset[int] = frozenset()  # its deletions that nothing in it came after
@@ -72,6 +74,13 @@ class FhirReader:
         finally:
             if file.index == self._final:
                 self._flush()
+                self._note_unread()
+
+    def _note_unread(self) -> None:
+        """Tell of elements that came and that no rule reads. A type without a table of its own is kept whole: there is nothing to tell."""
+        for kind, keys in self._learned.seen.items():
+            if reader := self._readers.get(entity_of(kind)):
+                note_elements(self._job.spool, kind, keys - reader.keys - {"resourceType"})
 
     # --- how a file is built
 

@@ -26,10 +26,15 @@ _ENCODER = msgspec.json.Encoder()
 
 
 class LearnedTypes:
-    """Structs of the resource types seen so far."""
+    """Structs of the resource types seen so far.
+
+    Attributes:
+        seen: R4 resource type -> every top-level key that a resource of it had.
+    """
 
     def __init__(self) -> None:
         """Know nothing yet."""
+        self.seen: dict[str, set[str]] = {}
         self._keys: dict[str, dict[str, None]] = {}
         self._decoder: msgspec.json.Decoder[Any] | None = None
 
@@ -38,11 +43,13 @@ class LearnedTypes:
         for shape, row in {(bytes(row.get("resourceType", NULL)), tuple(row)): row for row in rows}.items():
             del row
             kind, keys = shape[0].decode("utf-8", "replace").strip('"'), shape[1]
+            if kind not in R4_TYPES:
+                continue
+            self.seen.setdefault(kind, set()).update(keys)
             known = self._keys.get(kind, {})
             new = {key: None for key in keys if key not in known and key != "resourceType"}
             if (
-                kind in R4_TYPES
-                and new
+                new
                 and len(known) + len(new) <= _MOST_KEYS
                 and all(key.isascii() and key.isidentifier() for key in new)
             ):

@@ -118,6 +118,8 @@ class Judge:
                     rows.append(found)
                     kept.append(number)
             at += len(line) + 1
+        if self._learned:
+            self._learned.learn(rows)
         return Judged(rows, False, kept, records, rejections)
 
 

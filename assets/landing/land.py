@@ -23,7 +23,7 @@ import pyarrow as pa
 
 from assets.contracts.table import NOBODY, Contract, Entity, load_contract
 from assets.formats.count import RecordCount, count_records
-from assets.formats.headers import noted_headers
+from assets.formats.headers import noted_elements, noted_headers
 from assets.formats.sandbox import ChildResult, run_child
 from assets.lake import tables
 from assets.lake.commits import REMEDY, CommitReceipt, TornTable
@@ -38,6 +38,7 @@ from assets.landing.parents import ParentCollector, orphan_row
 from assets.landing.repeats import rows_said_twice
 from assets.landing.workspace import Workspace
 from assets.ledger.deliveries import DeliveryKey, FileCount, QuarantineRow, Receipt
+from assets.ledger.headers import elements_of
 from assets.ledger.schema import DeliveryState
 from assets.privacy.pseudonyms import RecordSurrogates
 from assets.privacy.scrub import Rule, load_rules
@@ -425,7 +426,9 @@ class _Delivery:
                 )
         deliveries = self._workspace.deliveries
         self._note_change(buckets, versions)
-        headers = noted_headers(self._spool, without=self._whole_files)
+        headers = noted_headers(self._spool, without=self._whole_files) | {
+            elements_of(kind): names for kind, names in noted_elements(self._spool).items()
+        }
         receipt = Receipt(files, rows, versions, self._quarantine, headers)
         deliveries.close_landed(self._key, receipt, rule_version=self._workspace.rule_version)
         totals = {n: sum(getattr(f, n) for f in files) for n in ("landed", "quarantined", "duplicate")}

@@ -1,4 +1,4 @@
-"""Which columns each delivery of a table had, and what changed from one delivery to the next.
+"""Which columns each delivery of a table had, which elements came that no rule reads, and what changed from one delivery to the next.
 
 Belongs here: the comparison. Does not belong here: reading a header (`assets/formats/headers`), judging it (the parsers: a column that is needed and
 gone holds the file back, everything else lands).
@@ -6,8 +6,10 @@ gone holds the file back, everything else lands).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
 import sqlalchemy as sa
@@ -15,12 +17,20 @@ import sqlalchemy as sa
 from assets.ledger.schema import SOURCE_HEADER
 
 
+_ELEMENTS_OF = "elements of "
+
+
+def elements_of(kind: str) -> str:
+    """Name under which a receipt holds the elements of a resource type that no rule reads."""
+    return _ELEMENTS_OF + kind
+
+
 @dataclass(frozen=True)
 class HeaderChange:
     """A delivery whose columns are not those of the delivery before it, by sequence number.
 
     Attributes:
-        table: Name of the delivered table.
+        table: Name of the delivered table; of a resource type, as `elements_of` writes it.
         added, gone: Column names; one that may hold a value is named by a hash.
     """
 
@@ -55,13 +65,12 @@ class Headers:
 
 
 def _changes(rows: list[dict[str, Any]]) -> Iterator[HeaderChange]:
-    before: Mapping[str, Any] | None = None
-    for row in rows:
-        same_table = before is not None and all(before[k] == row[k] for k in ("site", "feed", "source_table"))
-        if before is not None and same_table:
-            now, then = set(row["columns"]), set(before["columns"])
-            if now != then:
-                yield HeaderChange(
-                    row["site"], row["feed"], row["delivery_id"], row["source_table"], tuple(sorted(now - then)), tuple(sorted(then - now))
-                )
-        before = row
+    for (site, feed, table), group in groupby(rows, key=itemgetter("site", "feed", "source_table")):
+        before: set[str] | None = None
+        for row in group:
+            now = set(row["columns"])
+            if table.startswith(_ELEMENTS_OF):  # an element may be absent from any delivery: only one that never came before is news
+                now |= before or set()
+            if before is not None and now != before:
+                yield HeaderChange(site, feed, row["delivery_id"], table, tuple(sorted(now - before)), tuple(sorted(before - now)))
+            before = now

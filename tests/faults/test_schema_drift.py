@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -121,6 +122,27 @@ def test_a_column_name_that_may_be_a_value_is_not_told(workspace: Workspace) -> 
     (change,) = workspace.headers.changes()
     assert len(change.added) == 2
     assert all(name.startswith("(column ") for name in change.added), change.added
+
+
+def _patient(**more: object) -> str:
+    return json.dumps({"resourceType": "Patient", "id": "a", "gender": "male", "birthDate": "1970-01-01", **more}) + "\n"
+
+
+def test_an_element_of_a_resource_that_no_rule_reads_lands_around_and_is_told_once(tmp_path: Path) -> None:
+    """Elements may be absent from any delivery: only one that never came before is told, and none that a rule reads."""
+    workspace = Workspace(tmp_path)
+    for number, text in enumerate((
+        _patient(),
+        _patient(bloodType="A", deceasedBoolean=False),
+        _patient(),
+        " " + _patient(bloodType="B", **{"880101-1234567": 1, "kinship": {}}),  # a blank: read line by line
+    ), start=1):  # fmt: skip
+        assert send(workspace, number, {"Patient.ndjson": text}, "h01", "fhir_r4").landed == 1
+    changes = workspace.headers.changes()
+    assert [(c.delivery_id, c.gone) for c in changes] == [("d2", ()), ("d4", ())]
+    assert changes[0].said == "elements of Patient: new: bloodType"
+    hashed, kinship = changes[1].added
+    assert kinship == "kinship" and hashed.startswith("(column ")
 
 
 def test_a_delivery_landed_again_keeps_one_header(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
