@@ -35,12 +35,15 @@
   date_diff('day', {{ start }}, {{ stop }})
 {%- endmacro %}
 
-{#- Date from year, month, day; null where any part is. -#}
+{#- Date from year, month, day; null where any part is, or where no calendar has that day. -#}
 {% macro date_from_parts(year, month, day) -%}
   {{ return(adapter.dispatch('date_from_parts', 'biodam')(year, month, day)) }}
 {%- endmacro %}
 {% macro default__date_from_parts(year, month, day) -%}
   make_date({{ year }}, {{ month }}, {{ day }})
+{%- endmacro %}
+{% macro duckdb__date_from_parts(year, month, day) -%}
+  case when ({{ year }}) between 1 and 9999 then try_cast(({{ year }}) || '-' || ({{ month }}) || '-' || ({{ day }}) as date) end
 {%- endmacro %}
 
 {#- One row per element of a list column, as `alias`.`element`. Used in a from clause: `from t, {{ unnest_as('t.codings', 'c') }}`. -#}

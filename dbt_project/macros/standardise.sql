@@ -48,6 +48,22 @@
   ({{ date }} + cast({{ days }} as integer))
 {%- endmacro %}
 
+{#- Days a supply or a stay lasts: whole days from 1 to 36,500 (a hundred years), else null. Whatever is further off is no length of time but a mistake
+    of the sender, and a date moved by it lies in no calendar. Null where not told. -#}
+{% macro plausible_days(days) -%}
+  case when round({{ days }}) between 1 and 36500 then cast(round({{ days }}) as integer) end
+{%- endmacro %}
+
+{#- An amount that OMOP can hold as a number of units (INTEGER in some of its tables), else null: neither infinite nor beyond 2^31 - 1. -#}
+{% macro plausible_quantity(quantity) -%}
+  case when {{ quantity }} between -2147483647 and 2147483647 then {{ quantity }} end
+{%- endmacro %}
+
+{#- Was something told that cannot stand? -#}
+{% macro is_lost(told, kept) -%}
+  ({{ told }} is not null and {{ kept }} is null)
+{%- endmacro %}
+
 {#- Identifier in [0, 2^63) made of other identifiers: stable over engines, versions and row order. -#}
 {% macro surrogate_id(parts) -%}
   {{ return(adapter.dispatch('surrogate_id', 'biodam')(parts)) }}

@@ -26,6 +26,10 @@ counted as (
     where condition_type_concept_id = {{ claim_type() }} and length(condition_source_value) = 3
     group by site
     union all
+    select site, 'visit_days_out_of_range', count(*) from {{ ref('claim') }} where visit_days not between 0 and 36500 group by site
+    union all
+    select site, 'quantity_out_of_range', count(*) from {{ ref('claim_line') }} where quantity is null group by site
+    union all
     select site, 'code_of_two_kinds', sum(records) from codes where kinds > 1 group by site
     union all
     select site, 'line_without_kind', sum(unknown) from codes group by site

@@ -12,7 +12,7 @@ select
     {{ local_date('handed_over_at') }} as start_date,
     handed_over_at as start_at,
     quantity,
-    {{ try_cast_to('round(days_supply)', 'integer') }} as days_supply,
+    days_supply,
     quantity_unit as dose_unit_source_value,
     status in ('preparation', 'cancelled', 'declined') as is_negated
 from {{ consented_rows('fhir', 'medication_dispense', event_date=local_date('handed_over_at')) }} as medication_dispense

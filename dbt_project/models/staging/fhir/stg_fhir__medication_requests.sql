@@ -11,6 +11,6 @@ select
     {{ local_date('authored_at') }} as start_date,
     authored_at as start_at,
     quantity,
-    {{ try_cast_to('round(days_supply)', 'integer') }} as days_supply,
+    days_supply,
     status in ('cancelled', 'draft') or coalesce(intent in ('proposal', 'plan'), false) as is_negated
 from {{ consented_rows('fhir', 'medication_request', event_date=local_date('authored_at')) }} as medication_request

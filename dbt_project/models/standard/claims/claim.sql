@@ -39,7 +39,7 @@ select
     claim.started_date,
     case
         when claim.care_setting = 'inpatient'
-            then coalesce(claim.ended_date, {{ add_days('claim.started_date', 'greatest(coalesce(claim.visit_days, 1), 1) - 1') }})
+            then coalesce(claim.ended_date, {{ add_days('claim.started_date', 'coalesce(' ~ plausible_days('claim.visit_days') ~ ', 1) - 1') }})
         else claim.started_date
     end as ended_date,
     claim.first_admission_date,

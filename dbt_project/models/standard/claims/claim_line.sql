@@ -15,7 +15,13 @@ with lines as (
 
 dated as (
 
-    select lines.*, claim.started_date, claim.dialect
+    select
+        lines.*,
+        claim.started_date,
+        claim.dialect,
+        coalesce(
+            lines.total_quantity, coalesce(lines.dose_each, 1) * coalesce(lines.count_a_day, 1) * coalesce(lines.days_supply, 1)
+        ) as quantity
     from lines
     inner join {{ person_ref('claim') }} as claim
         on claim.claim_id = lines.claim_id and claim.site = lines.site and claim.person_id = lines.person_id
@@ -49,9 +55,7 @@ select
     line.dose_each,
     line.count_a_day,
     line.days_supply,
-    coalesce(
-        line.total_quantity, coalesce(line.dose_each, 1) * coalesce(line.count_a_day, 1) * coalesce(line.days_supply, 1)
-    ) as quantity,
+    {{ plausible_quantity('line.quantity') }} as quantity,
     line.unit_price_won,
     line.amount_won,
     line.person_bucket

@@ -15,7 +15,7 @@ select
     sick_rank = '3' as is_negated,
     {{ claim_type() }} as type_concept_id,
     cast(null as double) as quantity,
-    cast(null as integer) as days_supply
+    cast(null as double) as days_supply
 from {{ ref('int_claim_diagnoses__completed') }}
 
 union all
@@ -34,6 +34,6 @@ select
     false as is_negated,
     {{ claim_type() }} as type_concept_id,
     quantity,
-    case when category = 'drug' then cast(days_supply as integer) end as days_supply
+    case when category = 'drug' then days_supply end as days_supply
 from {{ person_ref('claim_line') }} as line
 where category is not null
