@@ -1,8 +1,12 @@
 {#- What models of death have in common. -#}
 
-{#- A day as a number that can be compared where parts of it are unknown (0): 20240229. -#}
+{#- A day as a number that can be compared where parts of it are unknown (0): 20240229. A month or day that no calendar has is unknown. -#}
 {% macro day_number(year, month, day) -%}
-  (({{ year }}) * 10000 + ({{ month }}) * 100 + ({{ day }}))
+  (
+    cast({{ year }} as bigint) * 10000
+    + case when {{ month }} between 1 and 12 then {{ month }} else 0 end * 100
+    + case when {{ day }} between 1 and 31 then {{ day }} else 0 end
+  )
 {%- endmacro %}
 
 {#- Whether a record of a person tells why they died. -#}

@@ -54,6 +54,11 @@
   case when round({{ days }}) between 1 and 36500 then cast(round({{ days }}) as integer) end
 {%- endmacro %}
 
+{#- A year in which a patient can have lived, as the door has it for dates (assets/formats/dates.py), else null. -#}
+{% macro plausible_year(year) -%}
+  case when {{ year }} between 1850 and 2300 then {{ year }} end
+{%- endmacro %}
+
 {#- An amount that OMOP can hold as a number of units (INTEGER in some of its tables), else null: neither infinite nor beyond 2^31 - 1. -#}
 {% macro plausible_quantity(quantity) -%}
   case when {{ quantity }} between -2147483647 and 2147483647 then {{ quantity }} end

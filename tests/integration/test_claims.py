@@ -31,7 +31,7 @@ GOLDEN = REPOSITORY / "tests" / "golden" / "deliveries"
 A, B, C = "600502-2000011", "480701-1000021", "750303-1000031"
 
 
-def _agency(site: str, family: str, encoding: str, files: dict[str, str], basis: str = "consented") -> str:
+def agency(site: str, family: str, encoding: str, files: dict[str, str], basis: str = "consented") -> str:
     stems = "\n".join(f'"{stem}" = "{entity}"' for stem, entity in files.items())
     return (
         f'site = "{site}"\nname = "Agency {site}"\nkind = "agency"\nlegal_basis = "{basis}"\nowner = "data-team@biodam.invalid"\n'
@@ -39,11 +39,11 @@ def _agency(site: str, family: str, encoding: str, files: dict[str, str], basis:
     )
 
 
-NHIS = _agency("a90", "claims_nhis", "cp949", {
+NHIS = agency("a90", "claims_nhis", "cp949", {
     "nhid_gy20_t1": "statement", "nhid_gy30_t1": "treatment_line", "nhid_gy40_t1": "diagnosis", "nhid_gy60_t1": "prescription",
     "nhid_jk": "qualification", "nhid_gj": "checkup", "nhid_yk": "provider", "linkage": "linkage",
 })  # fmt: skip
-HIRA = _agency("a91", "claims_hira", "utf-8", {
+HIRA = agency("a91", "claims_hira", "utf-8", {
     "t200": "statement", "t300": "treatment_line", "t400": "diagnosis", "t530": "prescription", "ykiho": "provider", "linkage": "linkage",
 })  # fmt: skip
 EVENTS = (

@@ -13,7 +13,7 @@ counted as (
     union all
     select site, 'shares_do_not_add_up', count(*)
     from {{ ref('claim') }}
-    where adjudicated_patient_won + adjudicated_insurer_won <> adjudicated_total_won
+    where cast(adjudicated_patient_won as decimal(38, 0)) + adjudicated_insurer_won <> adjudicated_total_won
     group by site
     union all
     select site, 'masked_sick_code', count(*)
@@ -29,6 +29,14 @@ counted as (
     select site, 'visit_days_out_of_range', count(*) from {{ ref('claim') }} where visit_days not between 0 and 36500 group by site
     union all
     select site, 'quantity_out_of_range', count(*) from {{ ref('claim_line') }} where quantity is null group by site
+    union all
+    select site, 'year_out_of_range', count(*)
+    from (
+        select site from {{ ref('eligibility_year') }} where start_date is null
+        union all
+        select site from {{ ref('health_checkup') }} where examined_date is null
+    ) as undated
+    group by site
     union all
     select site, 'code_of_two_kinds', sum(records) from codes where kinds > 1 group by site
     union all

@@ -22,3 +22,4 @@ select
     eligibility.person_bucket
 from {{ person_ref('eligibility_year') }} as eligibility
 inner join {{ person_ref('person') }} as person on person.person_id = eligibility.person_id
+where eligibility.start_date is not null

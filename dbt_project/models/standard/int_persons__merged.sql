@@ -2,7 +2,8 @@
 
 -- One row a person. Each attribute comes from the best record that has it: the more complete birth date, then site, then record.
 -- Of death the registry that knows the day speaks first, then hospitals, then a registry that knows the month, then insurers; a death before
--- birth does not count. Day, instant and kind of record come from one record, and so do the cause and its concept.
+-- birth does not count, and a year of birth in which no patient can have lived is none. Day, instant and kind of record come from one record, and so
+-- do the cause and its concept.
 {% set attributes = [
     'birth_year', 'birth_month', 'birth_day', 'gender_id', 'race_id',
     'ethnicity_id', 'gender_code', 'race_code', 'ethnicity_code', 'place_name',
@@ -24,12 +25,12 @@ with records as (
 ranked as (
 
     select
-        *,
+        * replace ({{ plausible_year('birth_year') }} as birth_year),
         row_number() over (
             partition by person_id
             order by
                 case
-                    when birth_year is null then 3
+                    when {{ plausible_year('birth_year') }} is null then 3
                     when birth_month is null then 2
                     when birth_day is null then 1
                     else 0

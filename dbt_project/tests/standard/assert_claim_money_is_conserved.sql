@@ -1,7 +1,7 @@
 {{ config(group='standardise') }}
 
 -- To the won, by agency and delivery: what the newest landed statements say is what stands in claim; every statement of a person whose
--- consent covers it stands there once; cost repeats it for every claim that is a visit. The raw side is read on a road of its own.
+-- consent covers it stands there once; cost, a floating number, repeats each claim that is a visit. The raw side is read on a road of its own.
 {% set amounts = {
     'claims_nhis': ['claimed_total_won', 'adjudicated_total_won', 'adjudicated_patient_won', 'adjudicated_insurer_won'],
     'claims_hira': ['adjudicated_total_won', 'adjudicated_patient_won', 'adjudicated_insurer_won']
@@ -67,8 +67,8 @@ costed as (
 
     select
         claim.site,
-        sum(coalesce(claim.claimed_total_won, 0)) - sum(coalesce(cost.total_charge, 0)) as claimed,
-        sum(coalesce(claim.adjudicated_total_won, 0)) - sum(coalesce(cost.total_paid, 0)) as adjudicated
+        count(*) filter (where coalesce(cast(claim.claimed_total_won as double), 0) <> coalesce(cost.total_charge, 0)) as claimed,
+        count(*) filter (where coalesce(cast(claim.adjudicated_total_won as double), 0) <> coalesce(cost.total_paid, 0)) as adjudicated
     from {{ person_ref('claim') }} as claim
     inner join {{ person_ref('visit_occurrence') }} as visit on visit.visit_occurrence_id = claim.claim_id
     left join {{ person_ref('cost') }} as cost on cost.cost_event_id = claim.claim_id

@@ -1,5 +1,5 @@
 -- The day of a check-up is not told: the first of its month, and of January where only the year is known.
-{% set examined = first_of_month('coalesce(exam_year_month, year * 100 + 1)') %}
+{% set examined = first_of_month('coalesce(exam_year_month, ' ~ plausible_year('year') ~ ' * 100 + 1)') %}
 
 select
     record_id as checkup_id,

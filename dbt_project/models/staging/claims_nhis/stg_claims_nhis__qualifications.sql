@@ -14,4 +14,4 @@ select
     disability_type_code,
     death_year_month,
     death_cause_code
-from {{ consented_rows('claims_nhis', 'qualification', event_date=date_from_parts('year', 12, 31), scope='claims') }} as qualification
+from {{ consented_rows('claims_nhis', 'qualification', event_date=date_from_parts(plausible_year('year'), 12, 31), scope='claims') }} as qualification

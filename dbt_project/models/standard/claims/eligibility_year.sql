@@ -1,6 +1,6 @@
 {{ config(partition_by='person_bucket') }}
 
--- Death is known by month: it is dated to the month's last day, so that care in that month never comes after it.
+-- Death is known by month: it is dated to the month's last day, so that care in that month never comes after it. A year of no calendar has no days.
 with qualifications as (
 
     select
@@ -15,10 +15,10 @@ select
     person_id,
     site,
     year,
-    {{ date_from_parts('year', 1, 1) }} as start_date,
+    {{ date_from_parts(plausible_year('year'), 1, 1) }} as start_date,
     case
         when year(death_month_end_date) = year then death_month_end_date
-        else {{ date_from_parts('year', 12, 31) }}
+        else {{ date_from_parts(plausible_year('year'), 12, 31) }}
     end as end_date,
     sex_code,
     age_group_code,

@@ -1,7 +1,26 @@
 {{ config(materialized='view') }}
 
 -- What agencies know of a person. The province is that of the last year, under its present name. Ages and age groups of several years bound the year of birth; the middle of what is left speaks.
-with told as (
+-- A year of no calendar and an age or age group that nobody reaches bound nothing.
+with nhis as (
+
+    select
+        * replace (
+            {{ plausible_year('year') }} as year,
+            case when age_group_code between 0 and 30 then age_group_code end as age_group_code
+        )
+    from {{ ref('stg_claims_nhis__qualifications') }}
+
+),
+
+hira as (
+
+    select * replace (case when age_years between 0 and 150 then age_years end as age_years)
+    from {{ ref('stg_claims_hira__statements') }}
+
+),
+
+told as (
 
     select
         person_id,
@@ -24,7 +43,7 @@ with told as (
         death_cause_code,
         year,
         province_code
-    from {{ ref('stg_claims_nhis__qualifications') }}
+    from nhis
     union all
     select
         person_id,
@@ -38,7 +57,7 @@ with told as (
         null as death_cause_code,
         null as year,
         null as province_code
-    from {{ ref('stg_claims_hira__statements') }}
+    from hira
 
 ),
 
