@@ -64,7 +64,10 @@ class ParentCollector:
         if not self._parts:
             return ParentPeople(np.zeros(1, np.int64)[:0], np.zeros(1, np.int64), np.zeros(1, np.int32))
         ids, people, buckets = (np.concatenate(column) for column in zip(*self._parts, strict=True))
-        distinct, first = np.unique(ids, return_index=True)
+        first = np.argsort(ids)
+        distinct = ids[first]
+        if (distinct[1:] == distinct[:-1]).any():
+            distinct, first = np.unique(ids, return_index=True)
         return ParentPeople(distinct, people[first], buckets[first].astype(np.int32))
 
 

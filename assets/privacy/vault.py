@@ -7,7 +7,8 @@ log line with an identifier. A `person_id` is a random 63-bit number, never a ha
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import struct
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -28,9 +29,22 @@ WEAK = "local_identifiers"
 RESIDENT = "kr_rrn"
 _UNIQUE_PER_PERSON = frozenset({RESIDENT})
 
-_PEOPLE = sa.bindparam("people", expanding=True, literal_execute=True, type_=sa.BigInteger)
-"""Numbers, so they may stand in the statement: binding each costs 5 CPU us."""
-_LOOKUPS = sa.bindparam("lookups", expanding=True, type_=sa.types.NullType())
+
+class _Numbers(sa.types.UserDefinedType[Sequence[int]]):
+    """A list of whole numbers, written out in the statement: binding each of them costs 5 CPU us."""
+
+    cache_ok = True
+
+    def literal_processor(self, dialect: sa.Dialect) -> Callable[[Sequence[int]], str]:
+        return lambda numbers: f"({','.join(map(str, numbers)) or 'null'})"
+
+
+_PEOPLE = sa.bindparam("people", literal_execute=True, type_=_Numbers())
+
+
+def _among_people(column: sa.ColumnElement[int]) -> sa.ColumnElement[bool]:
+    """Is it one of the people that the statement is run for?"""
+    return column.op("in", is_comparison=True)(_PEOPLE)
 
 
 class Identifier(NamedTuple):
@@ -41,8 +55,7 @@ class Identifier(NamedTuple):
     value: str
 
 
-@dataclass(frozen=True)
-class PersonRef:
+class PersonRef(NamedTuple):
     """What the lake may know of a person."""
 
     person_id: int
@@ -107,17 +120,15 @@ class Vault:
             The resolution. Joining two known people is a merge event; two different resident numbers never join.
         """
         joined = _Groups()
-        wanted: dict[Identifier, None] = {}
         for group in groups:
-            wanted.update(dict.fromkeys(group))
             joined.add(group)
         for value in locals_:
-            wanted.setdefault(Identifier(WEAK if "|" in value else LOCAL, site, value))
+            joined.add((Identifier(WEAK if "|" in value else LOCAL, site, value),))
         pairs = [(Identifier(LOCAL, site, local), Identifier(WEAK, site, value)) for local, value in weak]
         with self._engine.begin() as connection:
             work = _Resolving(connection, self._keys, self._sizes, site, delivery)
-            work.run(list(wanted), joined, pairs)
-            return work.result(list(wanted))
+            work.run(joined, pairs)
+            return work.result(joined.items)
 
     def people_of(self, person_ids: Sequence[int]) -> dict[int, PersonRef]:
         """Person -> the person it stands for now (itself unless merged)."""
@@ -178,27 +189,41 @@ def _settled_sizes(engine: sa.Engine, wanted: BucketSizes) -> BucketSizes:
 
 
 class _Groups:
-    """Union-find over identifiers that records say belong together."""
+    """Identifiers that records say belong together, in the order in which they were named first."""
 
     def __init__(self) -> None:
-        self._parent: dict[Identifier, Identifier] = {}
+        self._of: dict[Identifier, list[Identifier]] = {}
 
     def add(self, group: Sequence[Identifier]) -> None:
-        first = self.root(group[0])
-        for other in group[1:]:
-            self._parent[self.root(other)] = first
+        """One record's identifiers; what an earlier record named joins its group."""
+        of = self._of
+        own: list[Identifier] = []
+        for item in group:
+            before = len(of)
+            other = of.setdefault(item, own)
+            if len(of) > before:
+                own.append(item)
+            elif other is not own:
+                own = self._join(other, own)
 
-    def root(self, item: Identifier) -> Identifier:
-        parent = self._parent.setdefault(item, item)
-        while parent != self._parent[parent]:
-            parent = self._parent[item] = self._parent[self._parent[parent]]
-        return parent
+    def _join(self, one: list[Identifier], other: list[Identifier]) -> list[Identifier]:
+        kept, moved = (one, other) if len(one) >= len(other) else (other, one)
+        self._of.update(dict.fromkeys(moved, kept))
+        kept += moved
+        return kept
 
-    def members(self, items: Sequence[Identifier]) -> Iterator[list[Identifier]]:
-        found: dict[Identifier, list[Identifier]] = {}
-        for item in items:
-            found.setdefault(self.root(item), []).append(item)
-        yield from found.values()
+    @property
+    def items(self) -> list[Identifier]:
+        """Every identifier once."""
+        return list(self._of)
+
+    def members(self) -> Iterator[list[Identifier]]:
+        """The groups."""
+        seen: set[int] = set()
+        for group in self._of.values():
+            if id(group) not in seen:
+                seen.add(id(group))
+                yield group
 
 
 class _Resolving:
@@ -213,17 +238,18 @@ class _Resolving:
         self._lookup: dict[Identifier, bytes] = {}
         self._person: dict[Identifier, int] = {}
         self._new: list[int] = []
+        self._drawn = _random_numbers()
         self._merges: list[tuple[int, int]] = []
         self._conflicts = 0
 
-    def run(self, identifiers: list[Identifier], joined: _Groups, pairs: Sequence[tuple[Identifier, Identifier]]) -> None:
-        everything = [*identifiers, *(weak for _, weak in pairs)]
-        self._lookup = {i: self._keys.root.lookup(i.system, i.site, i.value) for i in everything}
+    def run(self, joined: _Groups, pairs: Sequence[tuple[Identifier, Identifier]]) -> None:
+        everything = dict.fromkeys([*joined.items, *(weak for _, weak in pairs)])
+        self._lookup = dict(zip(everything, self._keys.root.lookups(everything), strict=True))
         known = self._known()
         forwarding: dict[int, int] = {}
         holders: dict[int, set[bytes]] = {}
         paired = {weak for _, weak in pairs}
-        groups = list(joined.members([i for i in identifiers if i not in paired]))
+        groups = [group for group in joined.members() if group[0] not in paired]
         if any(len(group) > 1 for group in groups):  # only then may two people become one, whether or not a resident number is named here
             holders = self._resident_numbers(set(known.values()))
         for group in groups:
@@ -237,17 +263,16 @@ class _Resolving:
 
     def _known(self) -> dict[Identifier, int]:
         by_lookup: dict[bytes, int] = {}
-        query = sa.select(IDENTIFIER.c.lookup, IDENTIFIER.c.person_id).where(IDENTIFIER.c.lookup.in_(_LOOKUPS))
+        query = sa.select(IDENTIFIER.c.lookup, IDENTIFIER.c.person_id)
         for chunk in _chunks(list(self._lookup.values())):
-            rows: Sequence[Any] = self._connection.execute(query, {"lookups": chunk}).all()
-            by_lookup.update({bytes(lookup): person for lookup, person in rows})
+            by_lookup.update({bytes(lookup): person for lookup, person in _rows_by_lookup(self._connection, query, chunk)})
         return {i: by_lookup[h] for i, h in self._lookup.items() if h in by_lookup}
 
     def _resident_numbers(self, people: set[int]) -> dict[int, set[bytes]]:
         """Person -> look-ups of the resident numbers the vault already holds for them."""
         found: dict[int, set[bytes]] = {}
         query = sa.select(IDENTIFIER.c.person_id, IDENTIFIER.c.lookup).where(
-            IDENTIFIER.c.person_id.in_(_PEOPLE), IDENTIFIER.c.system.in_(_UNIQUE_PER_PERSON)
+            _among_people(IDENTIFIER.c.person_id), IDENTIFIER.c.system.in_(_UNIQUE_PER_PERSON)
         )
         for person, lookup in _rows_of(self._connection, query, sorted(people)):
             found.setdefault(person, set()).add(bytes(lookup))
@@ -289,7 +314,7 @@ class _Resolving:
     def _make(self) -> int:
         person = 0
         while person == 0:
-            person = secrets.randbits(63)
+            person = next(self._drawn)
         self._new.append(person)
         return person
 
@@ -304,9 +329,9 @@ class _Resolving:
         people = [(start + i, p, self._sizes.bucket(start + i)) for i, p in enumerate(self._new, 1)]
         _insert(self._connection, PERSON, ("ordinal", "person_id", "bucket"), people)
         seals = self._keys.seals
-        fresh = [
-            (self._lookup[i], i.system, i.site, p, seals.seal(i.value), seals.newest) for i, p in self._person.items() if i not in known
-        ]
+        unknown = [(i, p) for i, p in self._person.items() if i not in known]
+        sealed = seals.seal_all([i.value for i, _ in unknown])
+        fresh = [(self._lookup[i], i.system, i.site, p, text, seals.newest) for (i, p), text in zip(unknown, sealed, strict=True)]
         _insert(self._connection, IDENTIFIER, ("lookup", "system", "site", "person_id", "sealed", "seal_version"), fresh)
         if fresh:
             require_current(self._connection, seals)
@@ -327,7 +352,7 @@ class _Resolving:
 
     def _store_sightings(self) -> None:
         people = sorted({p for i, p in self._person.items() if i.site == self._site})
-        query = sa.select(SIGHTING.c.person_id).where(SIGHTING.c.site == self._site, SIGHTING.c.person_id.in_(_PEOPLE))
+        query = sa.select(SIGHTING.c.person_id).where(SIGHTING.c.site == self._site, _among_people(SIGHTING.c.person_id))
         seen = {person for (person,) in _rows_of(self._connection, query, people)}
         rows = [(self._site, p, self._delivery) for p in people if p not in seen]
         _insert(self._connection, SIGHTING, ("site", "person_id", "delivery"), rows)
@@ -352,6 +377,12 @@ class _Resolving:
         return Resolution(people, [refs[p] for p in sighted], links, self._conflicts)
 
 
+def _random_numbers() -> Iterator[int]:
+    """Random 63-bit numbers without end, drawn from the system's source 1,024 at a time."""
+    while True:
+        yield from (number >> 1 for number in struct.unpack("1024Q", secrets.token_bytes(8 * 1024)))
+
+
 def _follow(forwarding: Mapping[int, int], person: int) -> int:
     while person in forwarding:
         person = forwarding[person]
@@ -362,12 +393,12 @@ def _current(connection: sa.Connection, people: Sequence[int]) -> dict[int, Pers
     target = PERSON.alias("target")
     now = sa.func.coalesce(PERSON.c.merged_into, PERSON.c.person_id)
     query = sa.select(PERSON.c.person_id, target.c.person_id, target.c.bucket).join(target, target.c.person_id == now)
-    rows = _rows_of(connection, query.where(PERSON.c.person_id.in_(_PEOPLE)), people)
+    rows = _rows_of(connection, query.where(_among_people(PERSON.c.person_id)), people)
     return {person: PersonRef(current, bucket) for person, current, bucket in rows}
 
 
 def _buckets(connection: sa.Connection, people: Sequence[int]) -> dict[int, int]:
-    query = sa.select(PERSON.c.person_id, PERSON.c.bucket).where(PERSON.c.person_id.in_(_PEOPLE))
+    query = sa.select(PERSON.c.person_id, PERSON.c.bucket).where(_among_people(PERSON.c.person_id))
     return dict(_rows_of(connection, query, people))
 
 
@@ -381,15 +412,26 @@ def _rows_of(connection: sa.Connection, query: sa.Select[Any], people: Sequence[
         yield from connection.execute(query, {"people": chunk}).all()  # fetched one by one they cost three times as much
 
 
+def _rows_by_lookup(connection: sa.Connection, query: sa.Select[Any], lookups: Sequence[bytes]) -> Sequence[Any]:
+    """Rows of a query over `identifier` with one of these look-ups. Bound as the driver takes them, so no message can hold one."""
+    dialect = connection.dialect
+    mark = "?" if dialect.paramstyle == "qmark" else "%s"
+    among = IDENTIFIER.c.lookup.op("in")(sa.literal_column("(@)"))
+    text = str(query.where(among).compile(dialect=dialect)).replace("(@)", f"({','.join([mark] * len(lookups))})")
+    return connection.exec_driver_sql(text, tuple(lookups)).all()
+
+
 def _insert(connection: sa.Connection, table: sa.Table, columns: Sequence[str], rows: Sequence[tuple[Any, ...]]) -> None:
     """Insert rows as the driver takes them: SQLAlchemy would make a dict of each and look at every value, which costs as much again."""
     if not rows:
         return
     compiled = table.insert().compile(dialect=connection.dialect, column_keys=list(columns))
     positions = [columns.index(name) for name in compiled.positiontup or ()]
-    values: Any = (
-        [tuple(row[i] for i in positions) for row in rows] if positions else [dict(zip(columns, row, strict=True)) for row in rows]
-    )
+    values: Any = rows
+    if not positions:
+        values = [dict(zip(columns, row, strict=True)) for row in rows]
+    elif positions != list(range(len(columns))):
+        values = [tuple(row[i] for i in positions) for row in rows]
     connection.exec_driver_sql(compiled.string, values)
 
 

@@ -91,6 +91,6 @@ def _lacks_version(engine: sa.Engine) -> bool:
 
 def _sqlite_pragmas(connection: object, _record: object) -> None:
     cursor = connection.cursor()  # type: ignore[attr-defined]
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=30000", "secure_delete=ON"):
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=30000", "secure_delete=ON", "cache_size=-32768"):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()

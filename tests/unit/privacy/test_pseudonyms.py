@@ -23,6 +23,18 @@ def test_same_number_gives_the_same_surrogate_and_null_stays_null() -> None:
     assert all(0 <= v < 2**63 for v in made if v is not None)
 
 
+def test_null_among_numbers_that_stand_once_each_stays_null() -> None:
+    """Incident: such columns are hashed without a dictionary, and a null came out as the surrogate of the text "None"."""
+    made = RecordSurrogates(KEY, "h1").column(pa.array([*(str(n) for n in range(100)), None]), "Encounter").to_pylist()
+    assert made[-1] is None
+    assert None not in made[:-1]
+
+
+def test_null_inside_a_list_stays_null() -> None:
+    made = RecordSurrogates(KEY, "h1").lists(pa.array([["a", None]], pa.list_(pa.string())), "Practitioner").to_pylist()
+    assert made[0][1] is None
+
+
 def test_surrogates_differ_by_site_scope_and_key() -> None:
     made = {
         _one(KEY, "h1", "Encounter", "a"),
@@ -34,7 +46,7 @@ def test_surrogates_differ_by_site_scope_and_key() -> None:
 
 
 def test_known_value_does_not_move() -> None:
-    """A pandas or key-derivation change would orphan every stored record: this number must never change."""
+    """A change of the hash or of key derivation would orphan every stored record: this number must never change."""
     assert _one(KEY, "h1", "Encounter", "a") == 795772482534051755
 
 
