@@ -17,9 +17,10 @@ import pyarrow.compute as pc
 
 from assets.contracts.table import NOBODY, Contract, Entity
 from assets.landing.parents import ParentPeople
+from assets.privacy.demographics import Demographics, normalise
 from assets.privacy.pseudonyms import RecordSurrogates
 from assets.privacy.residents import normalise_resident_number
-from assets.privacy.scrub import EntityRules, Rule
+from assets.privacy.scrub import DEMOGRAPHIC_PREFIX, EntityRules, Rule
 from assets.privacy.vault import LOCAL, RESIDENT, Identifier, PersonRef, Resolution, Vault
 
 _PREFIX = "_identity_"
@@ -34,7 +35,7 @@ def read_spool(*paths: Path) -> Iterator[pa.RecordBatch]:
 
 
 def resolve_people(
-    vault: Vault, spool: Path, *, contract: Contract, rules: Mapping[str, EntityRules], site: str, delivery: str
+    vault: Vault, spool: Path, *, contract: Contract, rules: Mapping[str, EntityRules], site: str, delivery: str, sequence: int = 0
 ) -> Resolution:
     """Resolve every identifier of a delivery, each distinct one once.
 
@@ -45,10 +46,12 @@ def resolve_people(
         rules: Allow-lists of the family.
         site: Delivering site.
         delivery: Delivery key, for sightings and merge events.
+        sequence: Sender's number of the delivery: the newest demographics of a person at a site hold.
     """
     groups: list[list[Identifier]] = []
     weak: list[tuple[str, str]] = []
     references: set[str] = set()
+    said: dict[str, Demographics] = {}
     for name in contract.entities:
         path = spool / f"{name}.arrow"
         if not path.exists() or name not in rules:
@@ -58,9 +61,25 @@ def resolve_people(
         for batch in read_spool(path):
             if rules[name].identity:
                 _collect_identities(batch, rules[name], site, groups, weak, seen)
+            if rules[name].demographics:
+                _collect_demographics(batch, rules[name], said)
             for column in person_columns:
                 references.update(v for v in pc.unique(batch[column]).to_pylist() if v is not None)
-    return vault.resolve(site=site, delivery=delivery, groups=groups, locals_=references, weak=weak)
+    found = vault.resolve(site=site, delivery=delivery, groups=groups, locals_=references, weak=weak)
+    if said:
+        vault.keep_demographics(site, sequence, {found.homes[local].person_id: words for local, words in said.items() if local in found.homes})
+    return found
+
+
+def _collect_demographics(batch: pa.RecordBatch, rules: EntityRules, said: dict[str, Demographics]) -> None:
+    """What rows say of a person; the last row that says anything holds."""
+    columns = [batch[_PREFIX + LOCAL].to_pylist(), *(batch[_PREFIX + DEMOGRAPHIC_PREFIX + f].to_pylist() for f in rules.demographics)]
+    for local, *values in dict.fromkeys(zip(*columns, strict=True)):
+        if local is None:
+            continue
+        words = normalise(dict(zip(rules.demographics, values, strict=True)))
+        if words.says_anything:
+            said[local] = words
 
 
 def _collect_identities(

@@ -169,4 +169,4 @@ def _columns(entity: Entity, rules: EntityRules) -> dict[str, Any]:
                 "path": rule.path,
             }
         )
-    return {"columns": columns, "identity": dict(rules.identity)}
+    return {"columns": columns, "identity": rules.to_vault}

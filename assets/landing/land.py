@@ -247,8 +247,10 @@ class _Delivery:
                 rules=rules,
                 site=self._key.site,
                 delivery=self._cause.partition(" ")[2],
+                sequence=self._sequence,
             )
             merged.people.update(found.people)
+            merged.homes.update(found.homes)
             merged.sightings, merged.links = found.sightings, found.links
             merged.conflicts += found.conflicts
         return merged
@@ -260,12 +262,13 @@ class _Delivery:
         self._landed_by_file: Counter[int] = Counter()
         duplicates: Counter[int] = Counter()
         buckets: set[int] = {link.alias.bucket for link in resolution.links} | {link.person.bucket for link in resolution.links}
+        buckets |= {person.bucket for value, person in resolution.people.items() if resolution.homes[value] != person}
         all_rules = load_rules(self._contract.family)
         scopes = {str(r.scope) for rules in all_rules.values() for r in rules.rules.values() if r.verb == "person_of"}
         parents = {name: ParentCollector() for name in scopes}
         for entity, paths in self._spooled():
             rules = all_rules[entity.name].rules if entity.name in all_rules else _TOMBSTONE_RULES
-            maker = Pseudonymiser(entity, rules, surrogates, resolution.people)
+            maker = Pseudonymiser(entity, rules, surrogates, resolution.homes)
             if maker.parent_rule is not None:
                 maker.parents = parents[str(maker.parent_rule.scope)].people()
             ranks = self._ranks(paths)

@@ -19,7 +19,7 @@ import sqlalchemy as sa
 
 from assets.privacy.keyring import SEAL, Keyring, key_rows, open_keyring, store_key, store_mark
 from assets.privacy.keys import KeyEncryptionKey, KeyProblem, new_secret
-from assets.privacy.vault_schema import DATA_KEY, IDENTIFIER
+from assets.privacy.vault_schema import DATA_KEY, DEMOGRAPHIC, IDENTIFIER
 
 _BATCH = 10_000
 """Identifiers a transaction: a kill costs the sealing of so many."""
@@ -110,6 +110,8 @@ def seal_anew(
     for count in _batches(engine, keys, batch):
         done += count
         progress(done)
+    for _ in _demographic_batches(engine, keys, batch):
+        pass
     _drop_old(engine, keys.seals.newest)
     return Resealed(keys.seals.newest, done, resumed)
 
@@ -125,6 +127,23 @@ def _batches(engine: sa.Engine, keys: Keyring, size: int) -> Iterator[int]:
                 return
             _reseal(connection, keys, rows)
             last = rows[-1].lookup
+        yield len(rows)
+
+
+def _demographic_batches(engine: sa.Engine, keys: Keyring, size: int) -> Iterator[int]:
+    """The same for demographics."""
+    c, newest, seals = DEMOGRAPHIC.c, keys.seals.newest, keys.seals
+    query = sa.select(c.site, c.person_id, c.sealed, c.seal_version).where(c.seal_version != newest).limit(size)
+    mine = (c.site == sa.bindparam("at"), c.person_id == sa.bindparam("of"), c.seal_version == sa.bindparam("old"))
+    update = DEMOGRAPHIC.update().where(*mine).values(sealed=sa.bindparam("new"), seal_version=newest)
+    while True:
+        with engine.begin() as connection:
+            rows = connection.execute(query).all()
+            if not rows:
+                return
+            connection.execute(update, [
+                {"at": r.site, "of": r.person_id, "old": r.seal_version, "new": seals.seal(seals.open(r.seal_version, r.sealed))} for r in rows
+            ])  # fmt: skip
         yield len(rows)
 
 
@@ -144,7 +163,8 @@ def _drop_old(engine: sa.Engine, newest: int) -> None:
     """Destroy older data keys, unless something is still sealed with one: then a writer came between, and the next call goes on."""
     with engine.begin() as connection:
         connection.execute(DATA_KEY.delete().where(DATA_KEY.c.name == SEAL, DATA_KEY.c.version != newest))
-        if connection.execute(sa.select(IDENTIFIER.c.lookup).where(IDENTIFIER.c.seal_version != newest).limit(1)).first() is not None:
+        left = (sa.select(t.c.seal_version).where(t.c.seal_version != newest).limit(1) for t in (IDENTIFIER, DEMOGRAPHIC))
+        if any(connection.execute(query).first() is not None for query in left):
             raise KeyProblem(
                 "an identifier was written while the vault was sealed anew. Nothing is lost. Remedy: run `biodam vault rotate` again"
             )

@@ -30,10 +30,14 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
+from assets.privacy.demographics import FIELDS
+
+DEMOGRAPHIC_PREFIX = "demographic_"
+"""In front of a field's name in the spool."""
 _RULES = Path(__file__).parent / "rules"
 
 _SCOPED = frozenset({"record", "aliases", "key", "keep_if", "person_of"})
@@ -65,10 +69,17 @@ class EntityRules:
     Attributes:
         rules: Column name -> rule, in file order.
         identity: Identifier system -> source path. These go to the vault only.
+        demographics: Field of `assets/privacy/demographics.py` -> source path. These go to the vault only, for linkage.
     """
 
     rules: Mapping[str, Rule]
     identity: Mapping[str, str]
+    demographics: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def to_vault(self) -> dict[str, str]:
+        """All that the parsing child reads for the vault: spool name -> source path."""
+        return {**self.identity, **{DEMOGRAPHIC_PREFIX + name: path for name, path in self.demographics.items()}}
 
 
 @cache
@@ -90,11 +101,15 @@ def load_rules(family: str) -> Mapping[str, EntityRules]:
 
 def _entity_rules(family: str, entity: str, body: Mapping[str, object]) -> EntityRules:
     identity = body.get("identity", {})
-    if not isinstance(identity, dict):
-        raise RuleError(f"{family}.toml [{entity}.identity] must be a table")
-    lines = {column: str(text) for column, text in body.items() if column != "identity"}
+    demographics = body.get("demographics", {})
+    if not isinstance(identity, dict) or not isinstance(demographics, dict):
+        raise RuleError(f"{family}.toml [{entity}.identity] and [{entity}.demographics] must be tables")
+    if unknown := set(demographics) - set(FIELDS):
+        raise RuleError(f"{family}.toml [{entity}.demographics]: unknown field {sorted(unknown)[0]!r}. There are: {', '.join(FIELDS)}")
+    lines = {column: str(text) for column, text in body.items() if column not in ("identity", "demographics")}
     rules = {column: parse_rule(f"{family}.toml [{entity}] {column}", column, text) for column, text in lines.items()}
-    return EntityRules(rules, {system: str(path) for system, path in identity.items()})
+    paths = ({name: str(path) for name, path in section.items()} for section in (identity, demographics))
+    return EntityRules(rules, *paths)
 
 
 def parse_rule(where: str, column: str, text: str) -> Rule:

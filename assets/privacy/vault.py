@@ -9,16 +9,20 @@ from __future__ import annotations
 import secrets
 import struct
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from itertools import combinations
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 import sqlalchemy as sa
 
 from assets.privacy.buckets import BucketSizes
+from assets.privacy.demographic_store import keep_demographics
+from assets.privacy.demographics import Demographics
 from assets.privacy.keyring import Keyring, open_keyring, require_current
 from assets.privacy.keys import load_key
+from assets.privacy.merges import FOLLOW, MERGE, merge_people, rejected_pairs
 from assets.privacy.vault_schema import EVENT, IDENTIFIER, PERSON, SETTING, SIGHTING, open_engine
 
 _T = TypeVar("_T")
@@ -77,12 +81,14 @@ class Resolution:
 
     Attributes:
         people: Local identifier -> person, for every local identifier asked about.
+        homes: Local identifier -> the home person, under whom its rows land: a merge that is taken back leaves them with their owner.
         sightings: People that this delivery was the first to name at its site.
         links: Merges that this delivery caused.
-        conflicts: Groups that were not merged because they hold two resident numbers.
+        conflicts: Groups that were not merged because they hold two resident numbers, or because a data steward parted the two.
     """
 
     people: dict[str, PersonRef] = field(default_factory=dict)
+    homes: dict[str, PersonRef] = field(default_factory=dict)
     sightings: list[PersonRef] = field(default_factory=list)
     links: list[Link] = field(default_factory=list)
     conflicts: int = 0
@@ -129,6 +135,17 @@ class Vault:
             work = _Resolving(connection, self._keys, self._sizes, site, delivery)
             work.run(joined, pairs)
             return work.result(joined.items)
+
+    def keep_demographics(self, site: str, sequence: int, said: Mapping[int, Demographics]) -> int:
+        """Store what a delivery says of people, by home person (`demographic_store.keep_demographics`)."""
+        with self._engine.begin() as connection:
+            return keep_demographics(connection, self._keys, site, sequence, said)
+
+    @contextmanager
+    def transaction(self) -> Iterator[tuple[sa.Connection, Keyring]]:
+        """One transaction on the vault, with its keys: for the other modules of this package."""
+        with self._engine.begin() as connection:
+            yield connection, self._keys
 
     def people_of(self, person_ids: Sequence[int]) -> dict[int, PersonRef]:
         """Person -> the person it stands for now (itself unless merged)."""
@@ -237,6 +254,8 @@ class _Resolving:
         self._delivery = delivery
         self._lookup: dict[Identifier, bytes] = {}
         self._person: dict[Identifier, int] = {}
+        self._home: dict[Identifier, int] = {}
+        self._parted: set[frozenset[int]] = set()
         self._new: list[int] = []
         self._drawn = _random_numbers()
         self._merges: list[tuple[int, int]] = []
@@ -252,20 +271,27 @@ class _Resolving:
         groups = [group for group in joined.members() if group[0] not in paired]
         if any(len(group) > 1 for group in groups):  # only then may two people become one, whether or not a resident number is named here
             holders = self._resident_numbers(set(known.values()))
+            self._parted = rejected_pairs(self._connection)
         for group in groups:
             self._settle(group, known, forwarding, holders)
         for local, weak in pairs:
             if weak not in known:
                 self._person.setdefault(weak, self._person[local])
+                self._home.setdefault(weak, self._home[local])
             else:
                 self._person[weak] = _follow(forwarding, known[weak])
         self._store(known)
 
     def _known(self) -> dict[Identifier, int]:
         by_lookup: dict[bytes, int] = {}
-        query = sa.select(IDENTIFIER.c.lookup, IDENTIFIER.c.person_id)
+        homes: dict[bytes, int] = {}
+        c = IDENTIFIER.c
+        query = sa.select(c.lookup, c.person_id, c.home_person_id)
         for chunk in _chunks(list(self._lookup.values())):
-            by_lookup.update({bytes(lookup): person for lookup, person in _rows_by_lookup(self._connection, query, chunk)})
+            for key, person, home in _rows_by_lookup(self._connection, query, chunk):
+                lookup = bytes(key)
+                by_lookup[lookup], homes[lookup] = person, person if home is None else home
+        self._home = {i: homes[h] for i, h in self._lookup.items() if h in homes}
         return {i: by_lookup[h] for i, h in self._lookup.items() if h in by_lookup}
 
     def _resident_numbers(self, people: set[int]) -> dict[int, set[bytes]]:
@@ -285,7 +311,7 @@ class _Resolving:
         residents = {self._lookup[i] for i in group if i.system in _UNIQUE_PER_PERSON}
         for person in people:
             residents |= holders.get(person, set())
-        if len(residents) > 1:
+        if len(residents) > 1 or (self._parted and any(frozenset(pair) in self._parted for pair in combinations(people, 2))):
             self._separate(group, known, forwarding)
             return
         person = people[0] if people else self._make()
@@ -297,11 +323,13 @@ class _Resolving:
                     self._merges.append((alias, person))
         if residents:
             holders[person] = residents
+        home = next((self._home[i] for i in group if i in known), person)
         for identifier in group:
             self._person[identifier] = person
+            self._home.setdefault(identifier, home)
 
     def _separate(self, group: list[Identifier], known: Mapping[Identifier, int], forwarding: dict[int, int]) -> None:
-        """Two resident numbers in one group: join nobody; every identifier keeps or gets its own person.
+        """Two resident numbers in one group, or two people whom a steward parted: join nobody; every identifier keeps or gets its own person.
 
         Local identifiers without a person follow the first resident number named beside them only where there is one; here there are
         two, so they get a person of their own, and the group is counted for review.
@@ -310,6 +338,7 @@ class _Resolving:
         for identifier in group:
             person = known.get(identifier)
             self._person[identifier] = _follow(forwarding, person) if person is not None else self._make()
+            self._home.setdefault(identifier, self._person[identifier])
 
     def _make(self) -> int:
         person = 0
@@ -331,27 +360,19 @@ class _Resolving:
         seals = self._keys.seals
         unknown = [(i, p) for i, p in self._person.items() if i not in known]
         sealed = seals.seal_all([i.value for i, _ in unknown])
-        fresh = [(self._lookup[i], i.system, i.site, p, text, seals.newest) for (i, p), text in zip(unknown, sealed, strict=True)]
-        _insert(self._connection, IDENTIFIER, ("lookup", "system", "site", "person_id", "sealed", "seal_version"), fresh)
+        fresh = [
+            (self._lookup[i], i.system, i.site, p, text, seals.newest, None if self._home[i] == p else self._home[i])
+            for (i, p), text in zip(unknown, sealed, strict=True)
+        ]
+        _insert(self._connection, IDENTIFIER, ("lookup", "system", "site", "person_id", "sealed", "seal_version", "home_person_id"), fresh)
         if fresh:
             require_current(self._connection, seals)
         for alias, person in self._merges:
-            self._merge(alias, person)
+            merge_people(self._connection, [(alias, person)], cause=self._delivery)
         self._store_sightings()
 
-    def _merge(self, alias: int, person: int) -> None:
-        execute = self._connection.execute
-        execute(IDENTIFIER.update().where(IDENTIFIER.c.person_id == alias).values(person_id=person))
-        moved: Sequence[int] = execute(sa.select(PERSON.c.person_id).where(PERSON.c.merged_into == alias)).scalars().all()
-        execute(PERSON.update().where(sa.or_(PERSON.c.person_id == alias, PERSON.c.merged_into == alias)).values(merged_into=person))
-        at = datetime.now(UTC).isoformat(timespec="seconds")
-        events = [
-            {"kind": "merge", "alias_person_id": a, "person_id": person, "delivery": self._delivery, "at": at} for a in (alias, *moved)
-        ]
-        execute(EVENT.insert(), events)
-
     def _store_sightings(self) -> None:
-        people = sorted({p for i, p in self._person.items() if i.site == self._site})
+        people = sorted({self._home[i] for i in self._person if i.site == self._site})
         query = sa.select(SIGHTING.c.person_id).where(SIGHTING.c.site == self._site, _among_people(SIGHTING.c.person_id))
         seen = {person for (person,) in _rows_of(self._connection, query, people)}
         rows = [(self._site, p, self._delivery) for p in people if p not in seen]
@@ -366,15 +387,17 @@ class _Resolving:
         events = _rows(
             self._connection,
             sa.select(EVENT.c.alias_person_id, sa.func.max(EVENT.c.id))
-            .where(EVENT.c.delivery == self._delivery, EVENT.c.kind == "merge")
+            .where(EVENT.c.delivery == self._delivery, EVENT.c.kind.in_((MERGE, FOLLOW)))
             .group_by(EVENT.c.alias_person_id),
         )
         merges: dict[int, int] = dict(events)
-        refs = _current(self._connection, sorted({*self._person.values(), *sighted, *merges}))
-        buckets = _buckets(self._connection, sorted(merges))
-        people = {i.value: refs[self._person[i]] for i in identifiers if i.system in (LOCAL, WEAK) and i.site == self._site}
+        own = [i for i in identifiers if i.system in (LOCAL, WEAK) and i.site == self._site]
+        refs = _current(self._connection, sorted({*self._person.values(), *merges}))
+        buckets = _buckets(self._connection, sorted({*merges, *sighted, *self._home.values()}))
+        people = {i.value: refs[self._person[i]] for i in own}
+        homes = {i.value: PersonRef(self._home[i], buckets[self._home[i]]) for i in own}
         links = [Link(PersonRef(a, buckets[a]), refs[a], order) for a, order in sorted(merges.items())]
-        return Resolution(people, [refs[p] for p in sighted], links, self._conflicts)
+        return Resolution(people, homes, [PersonRef(p, buckets[p]) for p in sighted], links, self._conflicts)
 
 
 def _random_numbers() -> Iterator[int]:

@@ -1,6 +1,6 @@
 """Tables of the vault and how its database is opened.
 
-Belongs here: SQLAlchemy Core table definitions, SQLite's settings, the step from the older layout. Does not belong here: keys (`keyring`),
+Belongs here: SQLAlchemy Core table definitions, SQLite's settings, the steps from older layouts. Does not belong here: keys (`keyring`),
 people (`vault`).
 """
 
@@ -16,7 +16,7 @@ PERSON = sa.Table(
     sa.Column("ordinal", sa.Integer, primary_key=True, autoincrement=True),
     sa.Column("person_id", sa.BigInteger, nullable=False, unique=True),
     sa.Column("bucket", sa.Integer, nullable=False),
-    sa.Column("merged_into", sa.BigInteger),
+    sa.Column("merged_into", sa.BigInteger, index=True),
 )  # fmt: skip
 IDENTIFIER = sa.Table(
     "identifier", META,
@@ -26,7 +26,9 @@ IDENTIFIER = sa.Table(
     sa.Column("person_id", sa.BigInteger, nullable=False, index=True),
     sa.Column("sealed", sa.LargeBinary, nullable=False),
     sa.Column("seal_version", sa.Integer, nullable=False, server_default="1"),
+    sa.Column("home_person_id", sa.BigInteger),
 )  # fmt: skip
+"""Grain: one identifier. `person_id`: whom it stands for now. `home_person_id`: under whom its rows land, before and after merges; null: the same."""
 SIGHTING = sa.Table(
     "sighting", META,
     sa.Column("site", sa.String, primary_key=True),
@@ -43,6 +45,33 @@ EVENT = sa.Table(
     sa.Column("at", sa.String, nullable=False),
 )  # fmt: skip
 SETTING = sa.Table("setting", META, sa.Column("name", sa.String, primary_key=True), sa.Column("value", sa.LargeBinary))
+BLOCKS = ("by_name", "by_roman", "by_phone", "by_address")
+"""Columns by which linkage finds candidates: 63 bits of a keyed hash each, null where the parts are not known."""
+DEMOGRAPHIC = sa.Table(
+    "demographic", META,
+    sa.Column("site", sa.String, primary_key=True),
+    sa.Column("person_id", sa.BigInteger, primary_key=True, autoincrement=False, index=True),
+    sa.Column("sequence", sa.BigInteger, nullable=False),
+    sa.Column("digest", sa.LargeBinary, nullable=False),
+    sa.Column("sealed", sa.LargeBinary, nullable=False),
+    sa.Column("seal_version", sa.Integer, nullable=False),
+    sa.Column("is_compared", sa.Boolean, nullable=False, index=True),
+    *(sa.Column(name, sa.BigInteger, index=True) for name in BLOCKS),
+)  # fmt: skip
+"""Grain: what a site says of a person, newest delivery. `person_id` is the home person; `digest` is a keyed hash that tells a change."""
+REVIEW = sa.Table(
+    "review", META,
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("left_person_id", sa.BigInteger, nullable=False, index=True),
+    sa.Column("right_person_id", sa.BigInteger, nullable=False, index=True),
+    sa.Column("state", sa.String, nullable=False, index=True),
+    sa.Column("reason", sa.String, nullable=False),
+    sa.Column("band", sa.String, nullable=False),
+    sa.Column("levels", sa.String, nullable=False),
+    sa.Column("at", sa.String, nullable=False),
+    sa.UniqueConstraint("left_person_id", "right_person_id"),
+)  # fmt: skip
+"""Grain: one pair of home persons (the lower number left) that may be one person. `state`: open, accepted or rejected."""
 DATA_KEY = sa.Table(
     "data_key", META,
     sa.Column("name", sa.String, primary_key=True),
@@ -72,21 +101,31 @@ def open_engine(database: str | Path) -> sa.Engine:
     return engine
 
 
+_ADDED = {
+    "seal_version": "integer not null default 1",  # before keys had versions: sealed with version 1
+    "home_person_id": "bigint",  # before merges could be undone: an identifier lands where it stands
+}
+
+
 def _bring_up_to_date(engine: sa.Engine) -> None:
-    """Vaults made before keys had versions lack a column: what they hold was sealed with version 1."""
+    """Vaults of earlier releases lack columns of `identifier` and an index."""
     META.create_all(engine)
-    if not _lacks_version(engine):
-        return
-    try:
+    for name, kind in _ADDED.items():
+        if not _lacks(engine, name):
+            continue
+        try:
+            with engine.begin() as connection:
+                connection.execute(sa.text(f"alter table identifier add column {name} {kind}"))
+        except sa.exc.DBAPIError:
+            if _lacks(engine, name):  # else another process took the step
+                raise
+    if not any(i["name"] == "ix_person_merged_into" for i in sa.inspect(engine).get_indexes(PERSON.name)):
         with engine.begin() as connection:
-            connection.execute(sa.text("alter table identifier add column seal_version integer not null default 1"))
-    except sa.exc.DBAPIError:
-        if _lacks_version(engine):  # else another process took the step
-            raise
+            connection.execute(sa.text("create index if not exists ix_person_merged_into on person (merged_into)"))
 
 
-def _lacks_version(engine: sa.Engine) -> bool:
-    return "seal_version" not in {column["name"] for column in sa.inspect(engine).get_columns(IDENTIFIER.name)}
+def _lacks(engine: sa.Engine, column: str) -> bool:
+    return column not in {c["name"] for c in sa.inspect(engine).get_columns(IDENTIFIER.name)}
 
 
 def _sqlite_pragmas(connection: object, _record: object) -> None:

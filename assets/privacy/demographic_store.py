@@ -1,0 +1,119 @@
+"""Demographics in the vault: sealed, one row a site and home person, the newest delivery holds.
+
+Belongs here: keeping and reading them. Does not belong here: their form (`demographics`), comparing (`linkage`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+
+from assets.privacy.demographics import Demographics
+from assets.privacy.keyring import Keyring, require_current
+from assets.privacy.vault_schema import BLOCKS, DEMOGRAPHIC, PERSON
+
+_CHUNK = 10_000
+
+
+@dataclass(frozen=True)
+class Described:
+    """One row: who, at which site, described how. `current` is the person whom the home person stands for now."""
+
+    site: str
+    person_id: int
+    current: int
+    is_new: bool
+    blocks: tuple[int | None, ...]
+    demographics: Demographics
+
+
+def keep_demographics(connection: sa.Connection, keys: Keyring, site: str, sequence: int, said: Mapping[int, Demographics]) -> int:
+    """Store what a delivery says of people; what says nothing new costs a look and no write.
+
+    Args:
+        connection: In a transaction.
+        keys: The vault's.
+        site: Delivering site.
+        sequence: Sender's number of the delivery: an older one does not replace a newer.
+        said: Home person -> demographics.
+
+    Returns:
+        Rows written; each will be compared.
+    """
+    written = 0
+    people = sorted(p for p, d in said.items() if d.says_anything)
+    for start in range(0, len(people), _CHUNK):
+        chunk = people[start : start + _CHUNK]
+        written += _keep(connection, keys, site, sequence, {p: said[p] for p in chunk})
+    if written:
+        require_current(connection, keys.seals)
+    return written
+
+
+def _keep(connection: sa.Connection, keys: Keyring, site: str, sequence: int, said: Mapping[int, Demographics]) -> int:
+    c = DEMOGRAPHIC.c
+    query = sa.select(c.person_id, c.sequence, c.digest).where(c.site == site, c.person_id.in_(list(said)))
+    known = {person: (at, bytes(digest)) for person, at, digest in connection.execute(query).all()}
+    rows = []
+    for person, demographics in said.items():
+        text = demographics.to_text()
+        digest = keys.root.lookup("demographics", site, text)
+        at, before = known.get(person, (-1, b""))
+        if at > sequence or before == digest:
+            continue
+        rows.append({
+            "site": site, "person_id": person, "sequence": sequence, "digest": digest, "sealed": keys.seals.seal(text),
+            "seal_version": keys.seals.newest, "is_compared": False, **dict(zip(BLOCKS, demographics.blocks(keys.root), strict=True)),
+        })  # fmt: skip
+    if rows:
+        stale = [r["person_id"] for r in rows if r["person_id"] in known]
+        connection.execute(DEMOGRAPHIC.delete().where(c.site == site, c.person_id.in_(stale)))
+        connection.execute(DEMOGRAPHIC.insert(), rows)
+    return len(rows)
+
+
+def waiting(connection: sa.Connection) -> int:
+    """Rows that were not compared yet."""
+    return int(connection.execute(sa.select(sa.func.count()).where(DEMOGRAPHIC.c.is_compared.is_(False))).scalar_one())
+
+
+def described(connection: sa.Connection, keys: Keyring, *, everybody: bool) -> Iterator[Described]:
+    """Rows that wait, and those that share a block with one; with `everybody` all rows, which is cheaper where most wait."""
+    c = DEMOGRAPHIC.c
+    if everybody:
+        yield from _read(connection, keys, sa.true())
+        return
+    fresh = list(_read(connection, keys, c.is_compared.is_(False)))
+    yield from fresh
+    seen: set[tuple[str, int]] = set()
+    for position, name in enumerate(BLOCKS):
+        values = sorted({row.blocks[position] for row in fresh} - {None}, key=int)  # type: ignore[arg-type]
+        for start in range(0, len(values), _CHUNK):
+            for row in _read(connection, keys, sa.and_(c[name].in_(values[start : start + _CHUNK]), c.is_compared.is_(True))):
+                if (row.site, row.person_id) not in seen:
+                    seen.add((row.site, row.person_id))
+                    yield row
+
+
+def demographics_of(connection: sa.Connection, keys: Keyring, people: Sequence[int]) -> list[Described]:
+    """What every site says of some home persons."""
+    return list(_read(connection, keys, DEMOGRAPHIC.c.person_id.in_(list(people))))
+
+
+def mark_compared(connection: sa.Connection) -> None:
+    """Nothing waits any more. Call it in the transaction that stores what the comparison found."""
+    connection.execute(DEMOGRAPHIC.update().where(DEMOGRAPHIC.c.is_compared.is_(False)).values(is_compared=True))
+
+
+def _read(connection: sa.Connection, keys: Keyring, where: sa.ColumnElement[bool]) -> Iterator[Described]:
+    c = DEMOGRAPHIC.c
+    current = sa.func.coalesce(PERSON.c.merged_into, PERSON.c.person_id)
+    columns = (c.site, c.person_id, current, c.is_compared, *(c[name] for name in BLOCKS), c.seal_version, c.sealed)
+    query = sa.select(*columns).join(PERSON, PERSON.c.person_id == c.person_id).where(where)
+    result: Any = connection.execution_options(yield_per=_CHUNK).execute(query)
+    for site, person, now, compared, *rest in result:
+        *blocks, version, sealed = rest
+        yield Described(site, person, now, not compared, tuple(blocks), Demographics.of_text(keys.seals.open(version, sealed)))

@@ -1,0 +1,147 @@
+"""What a delivery says of a person beside numbers: name, birth date, sex, telephone, address. For linkage, in the vault and nowhere else.
+
+Belongs here: one form for what sources write in many, the keyed columns by which candidates are found. Does not belong here: where a feed
+has the fields (`rules/*.toml`, sections `demographics`), storing (`demographic_store`), comparing (`linkage`).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+
+from assets.privacy.keys import VaultKey
+
+FIELDS = ("name", "other_name", "family", "given", "birth_date", "sex", "phone", "province", "city", "line")
+"""What a section `demographics` may name. `other_name` is the name in another script; `line` may hold the whole address."""
+
+_HANGUL, _LATIN = re.compile(r"[가-힣]"), re.compile(r"[A-Za-z]")
+_NOT_WORD, _DIGITS = re.compile(r"[^0-9a-z가-힣]+"), re.compile(r"\d+")
+_SEX = {"m": "M", "male": "M", "1": "M", "남": "M", "남자": "M", "남성": "M", "f": "F", "female": "F", "2": "F", "여": "F", "여자": "F", "여성": "F"}
+_PROVINCE_ENDS = re.compile(r"(특별자치시|특별자치도|특별시|광역시|도|시)$")
+_OLD_PROVINCES = {"충청북": "충북", "충청남": "충남", "전라북": "전북", "전라남": "전남", "경상북": "경북", "경상남": "경남"}
+_FILLERS = frozenset({"무명", "무명남", "무명녀", "미상", "신원미상", "불명", "unknown", "anonymous", "없음", "아기", "신생아"})
+"""What stands where nobody's name is known: it must never make two people alike."""
+
+
+@dataclass(frozen=True)
+class Demographics:
+    """One person as one site describes them. Empty text: not known.
+
+    Attributes:
+        name: Hangul, family and given together, no spaces.
+        roman: Latin letters, lower case, words in alphabetical order ("minjun kim" and "KIM, Minjun" are one).
+        birth_date: YYYYMMDD, a day of the calendar's shape.
+        sex: M or F.
+        phone: Digits, national form (0...), 9 to 11 of them.
+        region: Province without its ending, then city or district.
+        address: Street, house and flat: words and numbers in order, without signs.
+    """
+
+    name: str = ""
+    roman: str = ""
+    birth_date: str = ""
+    sex: str = ""
+    phone: str = ""
+    region: str = ""
+    address: str = ""
+
+    @property
+    def says_anything(self) -> bool:
+        """Is there enough to compare: a name, and something beside it?"""
+        return bool((self.name or self.roman) and (self.birth_date or self.phone))
+
+    def to_text(self) -> str:
+        """For sealing."""
+        return json.dumps([*asdict(self).values()], ensure_ascii=False, separators=(",", ":"))
+
+    @classmethod
+    def of_text(cls, text: str) -> Demographics:
+        """What `to_text` made."""
+        return cls(*json.loads(text))
+
+    def blocks(self, key: VaultKey) -> tuple[int | None, ...]:
+        """Keyed columns in the order of `BLOCKS`: two records are compared where one of them is equal.
+
+        Name and birth date; romanised name and birth date; telephone and sex or birth year; birth date, region and street.
+        """
+        month = self.birth_date[:6]
+        return (
+            _block(key, "name", self.name, self.birth_date),
+            _block(key, "roman", self.roman, self.birth_date),
+            _block(key, "phone", self.phone, month or self.name),
+            _block(key, "address", self.birth_date, self.region, self.address),
+        )
+
+
+def normalise(raw: Mapping[str, str | None]) -> Demographics:
+    """One form of what a source wrote.
+
+    Args:
+        raw: Fields of `FIELDS`, as far as the feed has them.
+    """
+    text = {field: unicodedata.normalize("NFKC", raw.get(field) or "").strip() for field in FIELDS}
+    names = [text["name"], text["other_name"], *_joined(text["family"], text["given"])]
+    region = "".join((_province(text["province"]), _plain(text["city"])))
+    return Demographics(
+        name=next((n for n in (_hangul(x) for x in names) if n), ""),
+        roman=next((n for n in (_roman(x) for x in names) if n), ""),
+        birth_date=_birth_date(text["birth_date"]),
+        sex=_SEX.get(text["sex"].lower(), ""),
+        phone=_phone(text["phone"]),
+        region=region,
+        address=_plain(text["line"]).removeprefix(_plain(text["province"])).removeprefix(_plain(text["city"])),
+    )
+
+
+def _joined(family: str, given: str) -> list[str]:
+    """Family and given name: without space in Hangul, with one in Latin."""
+    if not family or not given:
+        return []
+    return [f"{family}{given}"] if _HANGUL.search(family + given) else [f"{family} {given}"]
+
+
+def _hangul(text: str) -> str:
+    if not _HANGUL.search(text):
+        return ""
+    name = re.sub(r"[^가-힣]", "", text)
+    return "" if name in _FILLERS or len(name) < 2 else name
+
+
+def _roman(text: str) -> str:
+    if _HANGUL.search(text) or not _LATIN.search(text):
+        return ""
+    plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower().replace("-", "")
+    words = re.findall(r"[a-z]+", plain)
+    return "" if not words or set(words) & _FILLERS else " ".join(sorted(words))
+
+
+def _birth_date(text: str) -> str:
+    digits = "".join(_DIGITS.findall(text[:10]))[:8]
+    is_day = len(digits) == 8 and "1850" < digits[:4] < "2100" and "01" <= digits[4:6] <= "12" and "01" <= digits[6:] <= "31"
+    return digits if is_day else ""
+
+
+def _phone(text: str) -> str:
+    digits = "".join(_DIGITS.findall(text.removeprefix("tel:")))
+    if digits.startswith("82"):
+        digits = "0" + digits[2:].removeprefix("0")
+    return digits if 9 <= len(digits) <= 11 and len(set(digits[-8:])) > 2 else ""
+
+
+def _province(text: str) -> str:
+    short = _PROVINCE_ENDS.sub("", text.replace(" ", ""))
+    return _OLD_PROVINCES.get(short, short)
+
+
+def _plain(text: str) -> str:
+    return _NOT_WORD.sub("", text.lower())
+
+
+def _block(key: VaultKey, purpose: str, *parts: str) -> int | None:
+    """63 bits of a keyed hash; None where a part is empty."""
+    if not all(parts):
+        return None
+    return int.from_bytes(key.lookup(f"block/{purpose}", "", "\x1f".join(parts))[:8], "big") >> 1
