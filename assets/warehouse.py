@@ -33,6 +33,8 @@ from assets.upkeep.guard import require_whole
 POOL = "dbt"
 OWNER = "team:data-platform"
 _STANDARDISE = frozenset({"staging", "standard", "vocabulary", "omop"})
+_FIRST = dg.AssetKey(["stg_people__sightings"])
+"""The model on which "after" hangs: all models are one step."""
 _ATTEMPTS = 4
 """Builds of one run: after each that fails on records of single people, once more without them."""
 _REGISTERED = frozenset({"view", "seed"})
@@ -92,8 +94,12 @@ class LakeTranslator(DagsterDbtTranslator):
         return spec._replace(blocking=False) if spec is not None else None
 
 
-def warehouse_assets(manifest: Mapping[str, Any]) -> dg.AssetsDefinition:
+def warehouse_assets(manifest: Mapping[str, Any], *, after: Iterable[dg.AssetKey] = ()) -> dg.AssetsDefinition:
     """Every model, seed and test of the project, built in one step.
+
+    Args:
+        manifest: The parsed dbt project.
+        after: Assets that change what people the models read, and are no dbt source: the step waits for them.
 
     They cannot be materialised one by one: the plan says which tables a change touches, and a build of some of them would leave the others
     behind. What the plan leaves alone costs nothing. In the launchpad, `full: true` rebuilds everything.
@@ -103,6 +109,8 @@ def warehouse_assets(manifest: Mapping[str, Any]) -> dg.AssetsDefinition:
     specs, check_specs = build_dbt_specs(
         translator=translator, manifest=manifest, select="fqn:*", exclude="", selector="", io_manager_key=None, project=None
     )
+
+    specs = [spec.merge_attributes(deps=list(after)) if spec.key == _FIRST else spec for spec in specs]
 
     @dg.multi_asset(name="warehouse", specs=specs, check_specs=check_specs, can_subset=False, pool=POOL)
     def warehouse(context: dg.AssetExecutionContext, config: BuildConfig, dbt: FastDbt, lake: LakeResource) -> Iterator[Any]:

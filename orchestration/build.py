@@ -19,6 +19,7 @@ from assets.feeds.landed import landed, people_specs
 from assets.governance.consent_asset import consent_check
 from assets.governance.consents import consents
 from assets.governance.deliveries import deliveries_asset
+from assets.governance.linkage_asset import LINKAGE, linkage_asset
 from assets.governance.upkeep_assets import UPKEEP
 from assets.resources import FastDbt, LakeResource
 from assets.serving.published import CATALOGUE, catalogue_asset
@@ -59,7 +60,8 @@ def build_defs(overrides: Mapping[str, Any] | None = None, settings: Settings | 
             *people_specs(sites, landing),
             reference.assets(),
             *reference.vocabulary_specs(),
-            warehouse_assets(manifest),
+            linkage_asset(ends[1:]),
+            warehouse_assets(manifest, after=[LINKAGE]),
             catalogue_asset(manifest),
             consents,
             deliveries_asset(sites, ends),

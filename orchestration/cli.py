@@ -20,6 +20,7 @@ from orchestration.commands.audit import audit
 from orchestration.commands.cohort import cohort
 from orchestration.commands.consent import consent
 from orchestration.commands.explain import explain as explain_person
+from orchestration.commands.identity import identity
 from orchestration.commands.vault import vault
 from orchestration.errors import FAILED, UserError, explain
 from orchestration.settings import VARIABLES, Settings, read_settings
@@ -253,6 +254,7 @@ cli.add_command(consent)
 cli.add_command(cohort)
 cli.add_command(explain_person)
 cli.add_command(vault)
+cli.add_command(identity)
 cli.add_command(audit)
 upkeep.add_to(cli)
 

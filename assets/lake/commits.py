@@ -226,6 +226,12 @@ def read_snapshot(lake: Lake, table_key: str, version: int | None = None) -> Sna
     return Snapshot(table.version(), schema, partitions, files, sum(actions["size_bytes"].to_pylist()))
 
 
+def transaction_of(lake: Lake, table_key: str, app_id: str, version: int) -> int | None:
+    """Batch of an app transaction that a version of a table holds, or None."""
+    done: int | None = DeltaTable(str(lake.table(table_key)), version=version).transaction_version(app_id)
+    return done
+
+
 def _actions(table_key: str, path: Path) -> list[dict[str, Any]]:
     try:
         actions: list[dict[str, Any]] = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line]
@@ -259,5 +265,6 @@ __all__ = [
     "open_table",
     "read_commit",
     "read_snapshot",
+    "transaction_of",
     "unrecorded_commits",
 ]

@@ -67,7 +67,9 @@ def resolve_people(
                 references.update(v for v in pc.unique(batch[column]).to_pylist() if v is not None)
     found = vault.resolve(site=site, delivery=delivery, groups=groups, locals_=references, weak=weak)
     if said:
-        vault.keep_demographics(site, sequence, {found.homes[local].person_id: words for local, words in said.items() if local in found.homes})
+        vault.keep_demographics(
+            site, sequence, {found.homes[local].person_id: words for local, words in said.items() if local in found.homes}
+        )
     return found
 
 

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from assets.privacy.demographics import Demographics
 from assets.privacy.keyring import Keyring, require_current
-from assets.privacy.vault_schema import BLOCKS, DEMOGRAPHIC, PERSON
+from assets.privacy.vault_schema import BLOCKS, DEMOGRAPHIC, PERSON, read_rows
 
 _CHUNK = 10_000
 
@@ -56,7 +56,7 @@ def keep_demographics(connection: sa.Connection, keys: Keyring, site: str, seque
 def _keep(connection: sa.Connection, keys: Keyring, site: str, sequence: int, said: Mapping[int, Demographics]) -> int:
     c = DEMOGRAPHIC.c
     query = sa.select(c.person_id, c.sequence, c.digest).where(c.site == site, c.person_id.in_(list(said)))
-    known = {person: (at, bytes(digest)) for person, at, digest in connection.execute(query).all()}
+    known = {person: (at, bytes(digest)) for person, at, digest in read_rows(connection, query)}
     rows = []
     for person, demographics in said.items():
         text = demographics.to_text()

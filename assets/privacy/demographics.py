@@ -12,6 +12,7 @@ import unicodedata
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
+from assets.privacy.hangul import sound
 from assets.privacy.keys import VaultKey
 
 FIELDS = ("name", "other_name", "family", "given", "birth_date", "sex", "phone", "province", "city", "line")
@@ -19,7 +20,20 @@ FIELDS = ("name", "other_name", "family", "given", "birth_date", "sex", "phone",
 
 _HANGUL, _LATIN = re.compile(r"[가-힣]"), re.compile(r"[A-Za-z]")
 _NOT_WORD, _DIGITS = re.compile(r"[^0-9a-z가-힣]+"), re.compile(r"\d+")
-_SEX = {"m": "M", "male": "M", "1": "M", "남": "M", "남자": "M", "남성": "M", "f": "F", "female": "F", "2": "F", "여": "F", "여자": "F", "여성": "F"}
+_SEX = {
+    "m": "M",
+    "male": "M",
+    "1": "M",
+    "남": "M",
+    "남자": "M",
+    "남성": "M",
+    "f": "F",
+    "female": "F",
+    "2": "F",
+    "여": "F",
+    "여자": "F",
+    "여성": "F",
+}
 _PROVINCE_ENDS = re.compile(r"(특별자치시|특별자치도|특별시|광역시|도|시)$")
 _OLD_PROVINCES = {"충청북": "충북", "충청남": "충남", "전라북": "전북", "전라남": "전남", "경상북": "경북", "경상남": "경남"}
 _FILLERS = frozenset({"무명", "무명남", "무명녀", "미상", "신원미상", "불명", "unknown", "anonymous", "없음", "아기", "신생아"})
@@ -65,13 +79,14 @@ class Demographics:
     def blocks(self, key: VaultKey) -> tuple[int | None, ...]:
         """Keyed columns in the order of `BLOCKS`: two records are compared where one of them is equal.
 
-        Name and birth date; romanised name and birth date; telephone and sex or birth year; birth date, region and street.
+        Name and birth date; its sound and birth date; telephone and month of birth; telephone and sound; birth date, region and address.
         """
-        month = self.birth_date[:6]
+        heard = sound(self.name or self.roman)
         return (
             _block(key, "name", self.name, self.birth_date),
-            _block(key, "roman", self.roman, self.birth_date),
-            _block(key, "phone", self.phone, month or self.name),
+            _block(key, "sound", heard, self.birth_date),
+            _block(key, "phone", self.phone, self.birth_date[:6]),
+            _block(key, "phone_name", self.phone, heard),
             _block(key, "address", self.birth_date, self.region, self.address),
         )
 

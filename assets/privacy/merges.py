@@ -11,18 +11,36 @@ steward.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 import sqlalchemy as sa
 
-from assets.privacy.vault_schema import EVENT, IDENTIFIER, PERSON, REVIEW
+from assets.privacy.vault_schema import EVENT, IDENTIFIER, PERSON, REVIEW, read_rows
 
 MERGE, SPLIT, FOLLOW = "merge", "split", "follow"
 """`merge`: the alias, which stood for itself, stands for the person. `split`: it stands for itself again. `follow`: it stood for one of them and
 goes along."""
+_CHUNK = 10_000
 BY_STEWARD, BY_LINKAGE = "identity/steward", "identity/linkage"
 """What stands as delivery of an event that no delivery caused."""
+
+
+@dataclass(frozen=True)
+class LinkEvent:
+    """What `raw/people/link` has to hold of one event: from now on the alias stands for the person.
+
+    `touched`: buckets of both, and of everybody for whom the alias ever stood.
+    """
+
+    number: int
+    alias: int
+    alias_bucket: int
+    person: int
+    person_bucket: int
+    at: str
+    touched: frozenset[int]
 
 
 class NotMerged(ValueError):
@@ -46,7 +64,9 @@ def merge_people(connection: sa.Connection, pairs: Sequence[tuple[int, int]], *,
     into = dict(pairs)
     moved = _standing_for(connection, into)
     rows = [{"old": alias, "new": person} for alias, person in pairs]
-    c, old, new = IDENTIFIER.c, sa.bindparam("old"), sa.bindparam("new")
+    c = IDENTIFIER.c
+    old: sa.BindParameter[int] = sa.bindparam("old")
+    new: sa.BindParameter[int] = sa.bindparam("new")
     connection.execute(
         IDENTIFIER.update().where(c.person_id == old).values(home_person_id=sa.func.coalesce(c.home_person_id, c.person_id), person_id=new),
         rows,
@@ -104,7 +124,42 @@ def rejected_pairs(connection: sa.Connection) -> set[frozenset[int]]:
         .join(right, right.c.person_id == REVIEW.c.right_person_id)
         .where(REVIEW.c.state == "rejected")
     )
-    return {frozenset(row) for row in connection.execute(query).all()}
+    return {frozenset((one, other)) for one, other in read_rows(connection, query)}
+
+
+def newest_events(connection: sa.Connection, limit: int) -> list[dict[str, Any]]:
+    """The newest events, oldest of them first."""
+    rows = connection.execute(sa.select(EVENT).order_by(EVENT.c.id.desc()).limit(limit)).mappings().all()
+    return [dict(row) for row in reversed(rows)]
+
+
+def link_events(connection: sa.Connection, *, after: int) -> list[LinkEvent]:
+    """Events that no delivery caused, oldest first, with a number above `after`."""
+    c = EVENT.c
+    query = (
+        sa.select(c.id, c.alias_person_id, c.person_id, c.at).where(c.id > after, c.delivery.in_((BY_STEWARD, BY_LINKAGE))).order_by(c.id)
+    )
+    rows = read_rows(connection, query)
+    stood: dict[int, set[int]] = {}
+    aliases = sorted({row.alias_person_id for row in rows})
+    for start in range(0, len(aliases), _CHUNK):
+        chunk = aliases[start : start + _CHUNK]
+        for alias, person in read_rows(connection, sa.select(c.alias_person_id, c.person_id).where(c.alias_person_id.in_(chunk))):
+            stood.setdefault(alias, {alias}).add(person)
+    buckets = _buckets(connection, {p for people in stood.values() for p in people})
+    return [
+        LinkEvent(number, alias, buckets[alias], person, buckets[person], at, frozenset(buckets[p] for p in stood[alias]))
+        for number, alias, person, at in rows
+    ]
+
+
+def _buckets(connection: sa.Connection, people: Iterable[int]) -> dict[int, int]:
+    found: dict[int, int] = {}
+    wanted = sorted(people)
+    for start in range(0, len(wanted), _CHUNK):
+        query = sa.select(PERSON.c.person_id, PERSON.c.bucket).where(PERSON.c.person_id.in_(wanted[start : start + _CHUNK]))
+        found.update((person, bucket) for person, bucket in read_rows(connection, query))
+    return found
 
 
 def record(connection: sa.Connection, events: Sequence[tuple[str, int, int]], cause: str) -> None:
@@ -119,17 +174,16 @@ def _standing_for(connection: sa.Connection, people: Iterable[int]) -> dict[int,
     """Alias -> person, of all who stand for one of these people."""
     found: dict[int, int] = {}
     wanted = list(people)
-    for start in range(0, len(wanted), 10_000):
-        query = sa.select(PERSON.c.person_id, PERSON.c.merged_into).where(PERSON.c.merged_into.in_(wanted[start : start + 10_000]))
-        rows: Sequence[Any] = connection.execute(query).all()
-        found.update({alias: person for alias, person in rows})
+    for start in range(0, len(wanted), _CHUNK):
+        query = sa.select(PERSON.c.person_id, PERSON.c.merged_into).where(PERSON.c.merged_into.in_(wanted[start : start + _CHUNK]))
+        found.update((alias, person) for alias, person in read_rows(connection, query))
     return found
 
 
 def _events(connection: sa.Connection, aliases: Sequence[int]) -> list[tuple[str, int, int]]:
     c = EVENT.c
     query = sa.select(c.kind, c.alias_person_id, c.person_id).where(c.alias_person_id.in_(aliases)).order_by(c.id)
-    return [(kind, alias, person) for kind, alias, person in connection.execute(query).all()]
+    return [(kind, alias, person) for kind, alias, person in read_rows(connection, query)]
 
 
 def _top(parents: Mapping[int, int], person: int) -> int:

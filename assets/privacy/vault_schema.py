@@ -7,6 +7,7 @@ people (`vault`).
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -45,7 +46,7 @@ EVENT = sa.Table(
     sa.Column("at", sa.String, nullable=False),
 )  # fmt: skip
 SETTING = sa.Table("setting", META, sa.Column("name", sa.String, primary_key=True), sa.Column("value", sa.LargeBinary))
-BLOCKS = ("by_name", "by_roman", "by_phone", "by_address")
+BLOCKS = ("by_name", "by_sound", "by_phone", "by_phone_name", "by_address")
 """Columns by which linkage finds candidates: 63 bits of a keyed hash each, null where the parts are not known."""
 DEMOGRAPHIC = sa.Table(
     "demographic", META,
@@ -82,6 +83,11 @@ DATA_KEY = sa.Table(
 )  # fmt: skip
 """Grain: one key of the vault, wrapped under the key-encryption key whose name is `kek`. `root` has one version for ever; `seal` one, and
 two while identifiers are sealed anew."""
+
+
+def read_rows(connection: sa.Connection, query: sa.Select[Any]) -> list[Any]:
+    """All rows of a query."""
+    return list(connection.execute(query).all())
 
 
 def open_engine(database: str | Path) -> sa.Engine:

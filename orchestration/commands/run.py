@@ -93,6 +93,7 @@ def run(settings: Settings, *, site: str | None = None, full: bool = False, say:
         unchanged = mark.get("sites") == sites_version(sites)
         if not full and unchanged and mark.get("code") == code_version() and _only_twins(settings, site, summary):
             return summary
+        from assets.landing.links import publish_links
         from assets.ledger.audit_spool import take_in
         from assets.upkeep.vacuum import sweep_after_kill
 
@@ -104,6 +105,7 @@ def run(settings: Settings, *, site: str | None = None, full: bool = False, say:
         before = _Before.of(workspace)
         say("taking in deliveries")
         feeds = _admit(workspace, site, summary, say)
+        publish_links(workspace)
         if feeds or full or _build_is_due(settings, workspace, sites_unchanged=unchanged):
             _run_job(settings, feeds, site=site, full=full, summary=summary, say=say)
         elif not summary.problems:
