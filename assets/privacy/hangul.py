@@ -61,6 +61,11 @@ def _syllable(character: str) -> str:
     return _ROMAN_INITIALS[rest // 21] + _ROMAN_VOWELS[rest % 21] + _ROMAN_FINALS[final]
 
 
+def romanise(text: str) -> str:
+    """Revised romanisation, syllable by syllable."""
+    return "".join(map(_syllable, text))
+
+
 @lru_cache(maxsize=200_000)
 def sound(text: str) -> str:
     """A name folded so that its usual spellings in either script come to the same: the letters of a plain romanisation, sorted.

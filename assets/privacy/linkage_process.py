@@ -15,7 +15,18 @@ from typing import Any, BinaryIO
 import duckdb
 import pyarrow as pa
 
-from assets.privacy.linkage_model import FIELDS, MERGE_BITS, MERGE_RULE, PRIOR, REVIEW_BITS, REVIEW_RULE, Field, level_names
+from assets.privacy.linkage_model import (
+    FIELDS,
+    MERGE_BITS,
+    MERGE_RULE,
+    PRIOR,
+    REGION_BITS,
+    REGION_RULE,
+    REVIEW_BITS,
+    REVIEW_RULE,
+    Field,
+    level_names,
+)  # fmt: skip
 from assets.privacy.vault_schema import BLOCKS
 
 COLUMNS = ("name", "jamo", "roman", "sound", "birth_date", "sex", "phone", "region", "address")
@@ -56,7 +67,7 @@ def _pairs(connection: duckdb.DuckDBPyConnection) -> tuple[int, pa.Table]:
                 {levels}
             from {scored}
         ),
-        judged as (select *, weight >= {MERGE_BITS} and {MERGE_RULE} as is_merge from leveled)
+        judged as (select *, (weight >= {MERGE_BITS} and ({MERGE_RULE})) or (weight >= {REGION_BITS} and ({REGION_RULE})) as is_merge from leveled)
         select left_person_id, right_person_id, weight, is_merge and not is_same_site as is_merge, is_same_site, {", ".join(level_names())}
         from judged where is_merge or (weight >= {REVIEW_BITS} and {REVIEW_RULE})
     """

@@ -204,3 +204,55 @@ def test_withdrawn_and_never_consented_people_are_nowhere(in_order: Biodam, tmp_
     spells = json.loads(biodam("consent", "show", "--site", "h90", "--number", "P1", "--json").stdout)["spells"]
     assert [(s["scope_code"], s["in_force"], s["withdrawn_date"]) for s in spells] == [("clinical", False, "2023-01-01")]
     assert biodam.one("select count(*) from measurement where person_id not in (select person_id from person)") == 0
+
+
+@pytest.mark.slow
+def test_merge_and_then_split_is_as_if_nobody_had_ever_been_merged(new_lake: Callable[[str], Biodam]) -> None:
+    """P21, whom no extract knows, is merged into P1 by a steward and parted again; results come before, between and after."""
+
+    def message(biodam: Biodam, number: int, value: float) -> None:
+        text = _hl7_result(number, "P21", value)
+        write_delivery(biodam.lake, "h90", "hl7_v2", f"m{number}", {"messages.hl7": text.encode()}, sequence=number)
+
+    def begin(name: str) -> Biodam:
+        biodam = new_lake(name)
+        message(biodam, 14, 9.9)
+        event = "x21,K21,,h90,P21,grant,clinical,F34,1,patient,2019-01-01,,"
+        write_delivery(biodam.lake, "c90", "consent", "k9", {"event.csv": CONSENT_HEADER + event + "\n"}, sequence=9)
+        _play(biodam, list(range(len(_deliveries()))), set())
+        return biodam
+
+    lake = begin("merged")
+    vault = open_vault(lake.lake / "vault" / "vault.db", lake.lake / "vault" / "key")
+    numbers = [vault.find("h90", n) for n in ("P1", "P21")]
+    people = [found.person_id for found in numbers if found is not None]
+    before = lake.fingerprints()
+    lake("identity", "merge", *map(str, people))
+    lake("run")
+    merged = lake.fingerprints()
+    assert merged != before
+    lake("run", "--full")
+    assert lake.fingerprints() == merged
+    younger = json.loads(lake("identity", "events", "--json").stdout)[-1]["alias_person_id"]
+    lake("identity", "split", str(younger))
+    lake("run")
+    assert lake.fingerprints() == before
+
+    lake("identity", "merge", *map(str, people))
+    message(lake, 15, 9.8)
+    lake("run")
+    lake("identity", "split", str(younger))
+    message(lake, 16, 9.7)
+    lake("run")
+    parted = lake.fingerprints()
+    lake("run", "--full")
+    assert lake.fingerprints() == parted
+    never = begin("never")
+    message(never, 15, 9.8)
+    message(never, 16, 9.7)
+    never("run")
+    by_person = """
+        select list(m.value_as_number order by m.value_as_number) as results from measurement as m group by m.person_id order by all
+    """
+    assert lake.query(by_person) == never.query(by_person)
+    assert _readable(lake) == _readable(never)
