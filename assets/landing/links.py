@@ -16,9 +16,8 @@ import pyarrow as pa
 
 from assets.contracts.table import load_contract
 from assets.lake import tables
-from assets.lake.commits import CommitReceipt, transaction_of
+from assets.lake.commits import transaction_of
 from assets.landing.workspace import Workspace
-from assets.ledger.commits import CommitEntry
 from assets.privacy.merges import LinkEvent, link_events
 from assets.quiet import break_quiet
 
@@ -51,17 +50,13 @@ def publish_links(workspace: Workspace) -> int:
         return 0
     break_quiet(workspace.root)
     last = events[-1].number
-    commits.note_change(f"identity events to {last}", frozenset().union(*(e.touched for e in events)))
+    cause = f"identity events to {last}"
+    commits.note_change(cause, frozenset().union(*(e.touched for e in events)))
     expected, expected_log = commits.latest(entity.key)
     batch = _rows(events, entity.raw_schema())
-
-    def note(r: CommitReceipt) -> None:
-        cause = str(r.metadata.get("cause", f"identity events to {last}"))
-        commits.record(CommitEntry(r.table, r.version, r.rows, r.files, r.log_sha256, cause))
-
     tables.append(
         workspace.lake, entity.key, pa.RecordBatchReader.from_batches(batch.schema, [batch]), partition_by=["site"], app_id=_APP, version=last,
-        expected_version=expected, expected_log=expected_log, commit_metadata={"cause": f"identity events to {last}"}, record_commit=note,
+        expected_version=expected, expected_log=expected_log, commit_metadata={"cause": cause}, record_commit=workspace.recorder(cause),
     )  # fmt: skip
     return len(events)
 
