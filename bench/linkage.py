@@ -31,8 +31,9 @@ def main() -> None:
     arguments.add_argument("--people", type=int, default=100_000)
     arguments.add_argument("--seed", type=int, default=7)
     arguments.add_argument("--increment", type=float, default=0.01, help="Share of people whose records come later, as a second delivery.")
+    arguments.add_argument("--errors", type=float, default=1.0, help="Factor on the rates of slips, moves and changed telephones.")
     chosen = arguments.parse_args()
-    records = overlap(chosen.people, seed=chosen.seed)
+    records = overlap(chosen.people, seed=chosen.seed, errors=chosen.errors)
     late = records.person >= chosen.people * (1 - chosen.increment)
     with tempfile.TemporaryDirectory(prefix="biodam-linkage-") as folder:
         vault = open_vault(Path(folder) / "vault.db", Path(folder) / "key")

@@ -11,11 +11,11 @@ import dagster as dg
 
 from assets.asset_events import must_report_all, still_current
 from assets.landing.links import publish_links, vault_exists
-from assets.privacy.linkage import Linked, link_people
+from assets.privacy.linkage import LinkageFailed, Linked, link_people
 from assets.resources import LakeResource
 
 LINKAGE = dg.AssetKey(["govern", "linkage"])
-QUEUE = "review_queue_is_answered"
+QUEUE, COMPARED = "review_queue_is_answered", "people_were_compared"
 
 
 def linkage_asset(landings: Sequence[dg.AssetKey]) -> dg.AssetsDefinition:
@@ -34,17 +34,18 @@ def linkage_asset(landings: Sequence[dg.AssetKey]) -> dg.AssetsDefinition:
         description="Grain: one linkage a run that brought new or changed descriptions of people. Compares them in a process of its own, merges the sure"
         " pairs and puts the unsure before a data steward (`biodam identity review`). Counts only: no value leaves the vault.",
     )
-    queue = dg.AssetCheckSpec(QUEUE, asset=LINKAGE, description="No pair of people waits for a data steward.")
+    checks = [
+        dg.AssetCheckSpec(QUEUE, asset=LINKAGE, description="No pair of people waits for a data steward."),
+        dg.AssetCheckSpec(
+            COMPARED, asset=LINKAGE, description="The comparing process ended well. If not, nobody was merged and the models are built."
+        ),
+    ]
 
-    @dg.multi_asset(name="linkage", specs=[spec], check_specs=[queue])
+    @dg.multi_asset(name="linkage", specs=[spec], check_specs=checks)
     def linkage(context: dg.AssetExecutionContext, lake: LakeResource) -> Iterator[Any]:
-        workspace = lake.workspace()
-        if not vault_exists(workspace):
-            done = Linked()
-        else:
-            with lake.hold("linking people"):
-                done = link_people(workspace.vault, workspace.lake.vault)
-                publish_links(workspace)
+        done, failure = _link(lake)
+        if failure:
+            context.log.error(failure)
         if done.descriptions or must_report_all(context):
             yield dg.Output(None, output_name="govern__linkage", metadata=_metadata(done))
         else:
@@ -53,8 +54,23 @@ def linkage_asset(landings: Sequence[dg.AssetKey]) -> dg.AssetsDefinition:
             passed=not done.open_reviews, asset_key=LINKAGE, check_name=QUEUE, severity=dg.AssetCheckSeverity.WARN,
             metadata={"open_reviews": done.open_reviews},
         )  # fmt: skip
+        yield dg.AssetCheckResult(passed=failure is None, asset_key=LINKAGE, check_name=COMPARED, description=failure)
 
     return linkage
+
+
+def _link(lake: LakeResource) -> tuple[Linked, str | None]:
+    """What was done, and why not where the comparing process failed: records are not held up by a comparison."""
+    workspace = lake.workspace()
+    if not vault_exists(workspace):
+        return Linked(), None
+    with lake.hold("linking people"):
+        try:
+            done, failure = link_people(workspace.vault, workspace.lake.vault), None
+        except LinkageFailed as error:
+            done, failure = Linked(), str(error)
+        publish_links(workspace)
+    return done, failure
 
 
 def _metadata(done: Linked) -> dict[str, Any]:

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from assets.privacy.demographics import Demographics
 from assets.privacy.keyring import Keyring, require_current
-from assets.privacy.vault_schema import BLOCKS, DEMOGRAPHIC, PERSON, read_rows
+from assets.privacy.vault_schema import BLOCKS, DEMOGRAPHIC, IDENTIFIER, PERSON, read_rows
 
 _CHUNK = 10_000
 
@@ -78,6 +78,28 @@ def _keep(connection: sa.Connection, keys: Keyring, site: str, sequence: int, sa
 def waiting(connection: sa.Connection) -> int:
     """Rows that were not compared yet."""
     return int(connection.execute(sa.select(sa.func.count()).where(DEMOGRAPHIC.c.is_compared.is_(False))).scalar_one())
+
+
+def has_candidates(connection: sa.Connection) -> bool:
+    """Is there any pair to compare: a row that waits, and one of another person who shares a block, not both with a resident number?
+
+    Most deliveries bring people whom nobody resembles; the first pair found ends the search.
+    """
+    new, old = DEMOGRAPHIC.alias("new"), DEMOGRAPHIC.alias("old")
+    one, other = PERSON.alias("one"), PERSON.alias("other")
+    mine, theirs = (sa.func.coalesce(p.c.merged_into, p.c.person_id) for p in (one, other))
+    pairs = sa.select(sa.literal(1)).select_from(new).join(one, one.c.person_id == new.c.person_id)
+    for name in BLOCKS:
+        query = pairs.join(old, old.c[name] == new.c[name]).join(other, other.c.person_id == old.c.person_id)
+        query = query.where(new.c.is_compared.is_(False), mine != theirs, ~(_is_numbered(mine) & _is_numbered(theirs)))
+        if connection.execute(query.limit(1)).first() is not None:
+            return True
+    return False
+
+
+def _is_numbered(person: sa.ColumnElement[int]) -> sa.ColumnElement[bool]:
+    """Has the person a resident number? Two who have are known to differ."""
+    return sa.exists().where(IDENTIFIER.c.person_id == person, IDENTIFIER.c.system == "kr_rrn")
 
 
 def described(connection: sa.Connection, keys: Keyring, *, everybody: bool) -> Iterator[Described]:

@@ -22,7 +22,7 @@ from typing import Any
 import pyarrow as pa
 import sqlalchemy as sa
 
-from assets.privacy.demographic_store import Described, described, mark_compared, waiting
+from assets.privacy.demographic_store import Described, described, has_candidates, mark_compared, waiting
 from assets.privacy.hangul import jamo, sound
 from assets.privacy.keyring import Keyring
 from assets.privacy.merges import BY_LINKAGE, merge_people, rejected_pairs
@@ -77,8 +77,9 @@ def link_people(vault: Vault, folder: Path) -> Linked:
     with vault.transaction() as (connection, keys):
         done = Linked(descriptions=waiting(connection))
         if done.descriptions:
-            pairs, done.compared = _compare(connection, keys, folder, done.descriptions)
-            _carry_out(connection, pairs, done)
+            if has_candidates(connection):
+                pairs, done.compared = _compare(connection, keys, folder, done.descriptions)
+                _carry_out(connection, pairs, done)
             mark_compared(connection)
         done.open_reviews = count_open(connection)
     return done
@@ -128,7 +129,10 @@ def run_process(batches: Iterable[pa.RecordBatch], scratch: Path) -> pa.Table:
         kind = child.stderr.read().decode(errors="replace").strip().rpartition("\n")[2]
     if child.returncode or pairs is None:
         what = kind if kind.isidentifier() else f"ended with code {child.returncode}"
-        raise LinkageFailed(f"people could not be compared: the process failed ({what}). Nothing was merged. Remedy: biodam run again")
+        raise LinkageFailed(
+            f"people could not be compared: the process failed ({what}). Nothing was merged; the next run that brings people compares"
+            " them again. Remedy: see that memory and room beside the vault suffice"
+        )
     return pairs
 
 

@@ -27,6 +27,10 @@ RATES: Mapping[str, float] = {
     "moved": 0.07, "moved_within_region": 0.5, "address_missing": 0.02, "address_slip": 0.01, "double": 0.001, "double_in_region": 0.02,
 }  # fmt: skip
 """`double`: a stranger of the same name, birthday and sex, planted beside those that chance brings."""
+SLIPS = frozenset({
+    "name_slip", "birth_slip", "birth_missing", "sex_slip", "phone_changed", "phone_missing", "phone_slip", "moved", "address_missing", "address_slip",
+})  # fmt: skip
+"""Those that `errors` multiplies: what goes wrong in a record, not who people are."""
 
 _FAMILY = "김이박최정강조윤장임한오서신권황안송류홍전고문양손배백허남심노하곽성차주우구민유나진지엄채원천방공현함변염여추도소석선설마길연위표명기반왕금옥육인맹제모"
 _FAMILY_SHARE = (215, 147, 84, 47, 43, 24, 21, 21, 20, 17, 15, 15, 15, 15, 14, 13, 14, 14, 13, 11, 11, 9, 9, 9, 9, 8, 8, 7, 6, 5)
@@ -65,15 +69,21 @@ class Records:
         return len(self.person)
 
 
-def overlap(people: int, *, seed: int) -> Records:
-    """Records of `people` people at the hospitals of `HOSPITALS`; everybody is at one of them at least."""
+def overlap(people: int, *, seed: int, errors: float = 1.0) -> Records:
+    """Records of `people` people at the hospitals of `HOSPITALS`; everybody is at one of them at least.
+
+    Args:
+        people: How many.
+        seed: The same seed gives the same records.
+        errors: Factor on the rates of `SLIPS`.
+    """
     rng = np.random.default_rng(seed)
     truth = _people(rng, people)
     attends = rng.random((people, len(HOSPITALS))) < ATTENDS
     nowhere = np.flatnonzero(~attends.any(axis=1))
     attends[nowhere, rng.integers(0, len(HOSPITALS), len(nowhere))] = True
     person, hospital = (part.astype(np.int64) for part in np.nonzero(attends))
-    return _described(rng, truth, person, hospital)
+    return _described(rng, truth, person, hospital, errors)
 
 
 @dataclass
@@ -138,12 +148,12 @@ def _make_doubles(rng: np.random.Generator, people: _People) -> None:
     people.region[doubles[near]] = people.region[models[near]]
 
 
-def _described(rng: np.random.Generator, people: _People, person: Ints, hospital: Ints) -> Records:
+def _described(rng: np.random.Generator, people: _People, person: Ints, hospital: Ints, errors: float) -> Records:
     """What each hospital wrote."""
     n = len(person)
 
     def happens(what: str) -> npt.NDArray[np.bool_]:
-        return np.asarray(rng.random(n) < RATES[what])
+        return np.asarray(rng.random(n) < RATES[what] * (errors if what in SLIPS else 1.0))
 
     family, given, birth = people.family[person], people.given[person], people.birth[person].copy()
     slip = happens("name_slip")

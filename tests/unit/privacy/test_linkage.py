@@ -103,6 +103,17 @@ def test_an_increment_opens_only_who_may_be_meant(vault: Vault, tmp_path: Path) 
     assert (done.descriptions, done.compared, done.merged) == (1, 1, 1)
 
 
+def test_who_resembles_nobody_but_people_with_another_resident_number_starts_no_process(
+    vault: Vault, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("assets.privacy.linkage.run_process", lambda *_: pytest.fail("a process was started"))
+    _describe(vault, "h1", "1", KIM, RRN_A)
+    _describe(vault, "h2", "1", KIM, RRN_B)
+    _describe(vault, "h2", "2", replace(KIM, name="이서준", birth_date="19700505", phone="01011112222"))
+    assert link_people(vault, tmp_path) == Linked(descriptions=3)
+    assert link_people(vault, tmp_path) == Linked()
+
+
 def test_accepted_pair_is_one_person(vault: Vault, tmp_path: Path) -> None:
     one, other = _describe(vault, "h1", "1", KIM), _describe(vault, "h2", "1", replace(KIM, name="김민중"))
     link_people(vault, tmp_path)
