@@ -48,11 +48,7 @@ class LearnedTypes:
             self.seen.setdefault(kind, set()).update(keys)
             known = self._keys.get(kind, {})
             new = {key: None for key in keys if key not in known and key != "resourceType"}
-            if (
-                new
-                and len(known) + len(new) <= _MOST_KEYS
-                and all(key.isascii() and key.isidentifier() for key in new)
-            ):
+            if new and len(known) + len(new) <= _MOST_KEYS and all(key.isascii() and key.isidentifier() for key in new):
                 self._keys[kind] = known | new
                 self._decoder = None
 

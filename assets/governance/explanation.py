@@ -21,7 +21,9 @@ from assets.landing.workspace import Workspace
 
 MEMBER = "cohort/member"
 _PEOPLE = ("raw/people/",)
-_ABOUT = ("consent.withdraw", "consent.show", "explain", "erase")
+_ABOUT = (
+    "consent.withdraw", "consent.show", "explain", "erase", "identity.merge", "identity.split", "identity.undo", "identity.review.accept",
+)  # fmt: skip
 """Actions of the audit that name a person."""
 
 
@@ -51,7 +53,7 @@ class Explanation:
 
     Attributes:
         person_id, bucket: The person as builds know them.
-        merged_ids: Ids that were merged into this person.
+        merged_ids: Ids that stand for this person.
         sites: Sites that named the person.
         places: Tables with rows of the person, raw tables first.
         results: Frozen issues that hold the person: cohort, issue, at, project, people.
@@ -106,11 +108,14 @@ def _published(workspace: Workspace) -> frozenset[str]:
 
 
 def _aliases(connection: duckdb.DuckDBPyConnection, workspace: Workspace, versions: Mapping[str, int], person_id: int) -> tuple[int, ...]:
-    """Ids that were ever merged into the person."""
+    """Ids that stand for the person now; one that was split off again is somebody else."""
     source = _source(workspace, "raw/people/link", versions)
     if source is None:
         return ()
-    found = connection.execute(f"select distinct alias_person_id from {source[0]} where person_id = {int(person_id)} order by 1").fetchall()
+    found = connection.execute(f"""
+        select alias_person_id from {source[0]} group by 1
+        having arg_max(person_id, _sequence) = {int(person_id)} and alias_person_id <> {int(person_id)} order by 1
+    """).fetchall()
     return tuple(alias for (alias,) in found)
 
 
@@ -168,10 +173,11 @@ def _reads(workspace: Workspace, tables: set[str]) -> Iterator[Mapping[str, Any]
 
 
 def _questions(workspace: Workspace, ids: Sequence[int]) -> Iterator[Mapping[str, Any]]:
-    """Who withdrew, asked about or erased this person."""
+    """Who withdrew, asked about, merged, parted or erased this person."""
     found = [e for action in _ABOUT for e in workspace.audit.newest(1_000_000, action=action)]
     for entry in sorted(found, key=lambda e: e.id):
-        if json.loads(entry.detail).get("person_id") in ids:
+        detail = json.loads(entry.detail)
+        if {detail.get("person_id"), detail.get("alias")}.intersection(ids):
             yield {"at": entry.at, "who": entry.who, "action": entry.action}
 
 

@@ -16,7 +16,6 @@ import sqlalchemy as sa
 
 from assets.ledger.schema import SOURCE_HEADER
 
-
 _ELEMENTS_OF = "elements of "
 
 

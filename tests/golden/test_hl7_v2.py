@@ -53,7 +53,10 @@ def test_no_name_address_or_note_is_in_any_case() -> None:
     """The inputs plant them everywhere; no rule lets them pass but to the vault (`_identity_`)."""
     cases = [json.loads((case / "expected.json").read_text(encoding="utf-8")) for case in CASES]
     landed = [
-        {**case, "rows": [{k: v for k, v in row.items() if not k.startswith("_identity_")} for rows in case["rows"].values() for row in rows]}
+        {
+            **case,
+            "rows": [{k: v for k, v in row.items() if not k.startswith("_identity_")} for rows in case["rows"].values() for row in rows],
+        }
         for case in cases
     ]
     text = json.dumps(landed, ensure_ascii=False)

@@ -38,6 +38,15 @@ def test_where_in_which_results_and_who_read_of_merged_ids_too(country: Country)
     assert found.set_aside == "person: a date"
 
 
+def test_who_was_split_off_again_is_somebody_else(country: Country) -> None:
+    country.links = [(2, 4), (6, 4), (2, 2)]
+    country.load("raw/people/link")
+    country.workspace.audit.append("identity.split", who="kim", alias=2, person_id=4)
+    found = [explain(country.workspace, person, bucket(person)) for person in (4, 2)]
+    assert [f.merged_ids for f in found] == [(6,), ()]
+    assert [[q["action"] for q in f.questions] for f in found] == [["identity.split"], ["identity.split"]]
+
+
 def test_somebody_who_is_nowhere_is_nowhere(country: Country) -> None:
     found = explain(country.workspace, 7777, 0)
     assert (found.places, found.results, found.reads, found.questions, found.set_aside) == ((), (), (), (), "")
