@@ -25,7 +25,7 @@ from assets.formats.records import BadRecord, Grammar, Records, read_records
 from assets.formats.spool import Rejection, Spool
 from assets.formats.stream import BOM, Read, open_source
 from assets.formats.tabular import TableReader, Texts
-from assets.formats.text import is_utf8, null_texts, said
+from assets.formats.text import is_utf8, may_be_trimmed, null_texts, said
 
 _WIDE = re.compile(r"utf[-_]?(16|32)", re.I)
 _REPLACED = "\ufffd".encode()
@@ -59,6 +59,7 @@ class DelimitedReader:
         self._delimiter = str(options.get("delimiter") or ",")
         self._quote = str(options.get("quote", '"') or "")
         self._nulls = null_texts(options.get("null_values"))
+        self._read_as_null = [text for text in self._nulls.to_pylist() if text == text.strip()]
         self._grammar = Grammar(self._delimiter.encode(), self._quote.encode(), job.limits.record_bytes)
 
     def read(self, file: SourceFile) -> None:
@@ -185,13 +186,19 @@ class DelimitedReader:
                     check_utf8=False,
                     column_types={name: pa.string() for name in needed.values()},
                     include_columns=list(needed.values()) or names[:1],
+                    null_values=self._read_as_null,
+                    strings_can_be_null=True,
                 ),
             )
         except pa.ArrowInvalid:
             return None
         if found.num_rows != (_lines(data, found.num_rows) if block.count is None else block.count):
             return None
-        return Texts({header: said(found[name].combine_chunks(), self._nulls) for header, name in needed.items()}, found.num_rows)
+        return Texts({header: self._said(found[name].combine_chunks()) for header, name in needed.items()}, found.num_rows)
+
+    def _said(self, texts: pa.Array) -> pa.Array:
+        """As `said`: the reader has made null what says nothing as it stands."""
+        return said(texts, self._nulls) if may_be_trimmed(texts) else texts
 
     def _as_utf8(self, data: bytes) -> bytes | None:
         if data.isascii() and self._keeps_ascii:

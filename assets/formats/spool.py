@@ -175,8 +175,10 @@ class Spool:
     def _batch(
         self, entity: str, files: pa.Array, arrays: Sequence[pa.Array], numbers: Sequence[int], faults: Mapping[int, Fault]
     ) -> pa.RecordBatch:
-        batch = pa.RecordBatch.from_arrays([*arrays, files, pa.array(numbers, pa.int64())], schema=self._schemas[entity])
-        return batch.filter(pa.array([row not in faults for row in range(len(numbers))])) if faults else batch
+        batch = pa.RecordBatch.from_arrays([*arrays, files, _numbers(numbers)], schema=self._schemas[entity])
+        if not faults:
+            return batch
+        return batch.filter(pc.invert(pc.is_in(_numbers(range(len(numbers))), value_set=pa.array(sorted(faults), pa.int64()))))
 
     def reject(self, file: int, rejections: Sequence[Rejection]) -> None:
         """Add refused records of one file."""
@@ -209,6 +211,14 @@ class Spool:
         path = self._folder / "_summary.json"
         path.with_suffix(".part").write_text(json.dumps(summary), encoding="utf-8")
         os.replace(path.with_suffix(".part"), path)
+
+
+def _numbers(numbers: Sequence[int]) -> pa.Array:
+    """int64 column. A range is counted by Arrow: a list of it would be a million Python objects."""
+    if not isinstance(numbers, range) or numbers.step != 1 or not numbers:
+        return pa.array(numbers, pa.int64())
+    ones = pa.repeat(pa.scalar(1, pa.int64()), len(numbers))
+    return pc.cumulative_sum(ones, start=numbers.start - 1)
 
 
 def _refusal(refused: DeliveryRefused | None, file: int | None) -> dict[str, object] | None:

@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 
 from assets.formats import dates
 from assets.formats.reasons import Fault, Reason
+from assets.formats.text import holds_any
 
 Blame = Callable[[Sequence[int], Fault], None]
 """Called with row positions and what is wrong with them."""
@@ -98,7 +99,7 @@ def _integers(texts: pa.Array, kind: pa.DataType, rule: str, blame: Blame) -> pa
         values = pc.cast(texts, kind)
     except pa.ArrowInvalid:
         return _distinct(texts, _integer(kind.bit_width), kind, rule, blame, "is no whole number of its size")
-    if pc.any(pc.match_substring(texts, "x", ignore_case=True)).as_py():  # Arrow reads 0x10 as 16
+    if holds_any(texts, b"xX"):  # Arrow reads 0x10 as 16
         return _distinct(texts, _integer(kind.bit_width), kind, rule, blame, "is no whole number of its size")
     return values
 

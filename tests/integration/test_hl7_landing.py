@@ -79,7 +79,21 @@ def test_no_identifier_or_text_leaves_the_door(workspace: Workspace, deliver: De
     text = _message("ORU^R01", "1", person, "PV1|1|I|||||D77^Strange^Doc|||||||||||V99881", "OBR|1|PL991|FI991|1^A^L",
                     "OBX|1|TX|1^A^L||Anna was told", "OBX|2|ST|2^B^L||Anna slept", "NTE|1||Anna woke", "NK1|1|Next^Ofkin", "ZAB|Anna")  # fmt: skip
     _land(workspace, deliver(workspace.root, "h05", "hl7_v2", "d1", {"안나나.hl7": text}))
-    planted = ["P77881", "2234561", "안나나", "Sejong", "5512-7731", "55127731", "A9917", "Strange", "V99881", "PL991", "FI991", "Anna", "Ofkin"]
+    planted = [
+        "P77881",
+        "2234561",
+        "안나나",
+        "Sejong",
+        "5512-7731",
+        "55127731",
+        "A9917",
+        "Strange",
+        "V99881",
+        "PL991",
+        "FI991",
+        "Anna",
+        "Ofkin",
+    ]
     for path in (p for folder in ("tables", "control") for p in (workspace.lake.root / folder).rglob("*") if p.is_file()):
         content = path.read_bytes()
         assert [word for word in planted if word.encode() in content] == [], path
