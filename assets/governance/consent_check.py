@@ -30,6 +30,7 @@ MACHINERY = frozenset(
         "consent_relation",
         "consent_history",
         "int_consent_events__understood",
+        "int_consent_events__counted",
         "stg_consent__events",
         "stg_fhir__consents",
         "stg_registry__consents",

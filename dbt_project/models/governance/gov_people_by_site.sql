@@ -1,17 +1,11 @@
--- How many people each site has, by arm. Rebuilt whole: a sighting is a short row, one a person and site.
-with people as (
-
-    select distinct person_id, site from {{ ref('stg_people__sightings') }}
-
-),
-
-counted as (
+-- How many people each site has, by arm. Rebuilt whole: it reads two columns of a short table.
+with counted as (
 
     select
         people.site,
         coalesce(arm.arm_code, 'not said') as arm_code,
         count(*) as people
-    from people
+    from {{ ref('person_site') }} as people
     left join {{ ref('person_arm') }} as arm on arm.person_id = people.person_id and {{ as_of() }} between arm.valid_from and arm.valid_to
     group by people.site, coalesce(arm.arm_code, 'not said')
 
