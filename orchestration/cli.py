@@ -19,6 +19,7 @@ from orchestration.commands import upkeep
 from orchestration.commands.audit import audit
 from orchestration.commands.cohort import cohort
 from orchestration.commands.consent import consent
+from orchestration.commands.erase import erase, receipt
 from orchestration.commands.explain import explain as explain_person
 from orchestration.commands.identity import identity
 from orchestration.commands.vault import vault
@@ -252,6 +253,8 @@ def vocabulary_load(settings: Settings, folder: Path) -> None:
 
 cli.add_command(consent)
 cli.add_command(cohort)
+cli.add_command(erase)
+cli.add_command(receipt)
 cli.add_command(explain_person)
 cli.add_command(vault)
 cli.add_command(identity)

@@ -48,6 +48,9 @@ LINEAGE: tuple[tuple[str, pa.DataType], ...] = (
 NOBODY = -1
 """`person_bucket` of rows that name no person: no build rebuilds it, but a correction may move a record there and back."""
 
+ERASED = -2
+"""Bucket that the vault gives a person who was erased. No row has it: what comes of them later is quarantined."""
+
 
 class ContractError(ValueError):
     """A contract file does not hold; the message names file, entity and column."""

@@ -51,6 +51,10 @@ class Reason(StrEnum):
         "missing_parent", "record", "The record takes its person from another record, which did not come in the same delivery.",
         "Send the lines of a claim in one delivery with its statement; `rule` names the field that points to it.",
     )  # fmt: skip
+    ERASED_PERSON = (
+        "erased_person", "record", "The record is about a person who was erased; nothing of them may land again.",
+        "Nothing is to be done. Where it is about a sample, the holder has to destroy the sample.",
+    )  # fmt: skip
     MISSING_VALUE = (
         "missing_value", "record", "A field that the contract requires is empty.",
         "`rule` names the field; ask the sender to fill it.",

@@ -10,7 +10,7 @@ app transaction: those of earlier commits stay in the log.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote
@@ -21,7 +21,7 @@ from deltalake import DeltaTable
 from deltalake.transaction import RemoveAction
 
 from assets.lake.commits import CommitReceipt
-from assets.lake.files import RowsRefused
+from assets.lake.files import RowsRefused, complete_columns
 from assets.lake.paths import Lake
 from assets.lake.writer import TableWriter, Write
 
@@ -87,6 +87,7 @@ class _Merge(TableWriter):
             self._discard(written)
             raise RowsRefused(f"{self._key}: small files hold {batches.rows} rows, the log counts {sum(f.rows for f in files)}")
         now = int(time.time() * 1000)
+        self._changes_data = False
         self._removes = [RemoveAction(f.path, False, now, f.bytes, dict(f.partition)) for f in files]
         return self._commit(written, schema, "append")
 
@@ -105,16 +106,4 @@ class _Rows:
             with pq.ParquetFile(self._folder / file.path) as parquet:
                 for batch in parquet.iter_batches(batch_size=_BATCH_ROWS):
                     self.rows += batch.num_rows
-                    yield self._complete(batch, dict(file.partition))
-
-    def _complete(self, batch: pa.RecordBatch, partition: Mapping[str, str]) -> pa.RecordBatch:
-        columns = []
-        for wanted in self._schema:
-            if wanted.name in partition:
-                columns.append(pa.repeat(pa.scalar(partition[wanted.name]).cast(wanted.type), batch.num_rows))
-            elif wanted.name in batch.schema.names:
-                column = batch.column(wanted.name)
-                columns.append(column if column.type == wanted.type else column.cast(wanted.type))
-            else:
-                columns.append(pa.nulls(batch.num_rows, wanted.type))
-        return pa.RecordBatch.from_arrays(columns, schema=self._schema)
+                    yield complete_columns(batch, dict(file.partition), self._schema)

@@ -14,7 +14,7 @@ import json
 import re
 import time
 import uuid
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -145,6 +145,20 @@ def _holds_nan(column: pa.Array) -> bool:
     if pa.types.is_struct(kind):
         return any(_holds_nan(child) for child in column.flatten())
     return False
+
+
+def complete_columns(batch: pa.RecordBatch, partition: Mapping[str, str], schema: pa.Schema) -> pa.RecordBatch:
+    """Rows of a data file with the columns of its table: partition columns come from the log, columns of a later contract are null."""
+    columns = []
+    for wanted in schema:
+        if wanted.name in partition:
+            columns.append(pa.repeat(pa.scalar(partition[wanted.name]).cast(wanted.type), batch.num_rows))
+        elif wanted.name in batch.schema.names:
+            column = batch.column(wanted.name)
+            columns.append(column if column.type == wanted.type else column.cast(wanted.type))
+        else:
+            columns.append(pa.nulls(batch.num_rows, wanted.type))
+    return pa.RecordBatch.from_arrays(columns, schema=schema)
 
 
 def _by_partition(table_key: str, batch: pa.RecordBatch, partition_by: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], pa.RecordBatch]]:

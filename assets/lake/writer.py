@@ -83,6 +83,7 @@ class TableWriter:
         self._table: DeltaTable | None = None
         self._recorded = write.expected_version
         self._removes: list[RemoveAction] = []
+        self._changes_data = True
 
     def append(self, batches: pa.RecordBatchReader, schema: pa.Schema) -> CommitReceipt:
         """Add rows; new nullable columns are taken up."""
@@ -214,7 +215,7 @@ class TableWriter:
         return self._receipt(version, files)
 
     def _commit_actions(self, files: list[DataFile], schema: pa.Schema, mode: Literal["append", "overwrite"], partitions: Any) -> None:
-        actions = [_add_action(f, data_change=not self._removes) for f in files]
+        actions = [_add_action(f, data_change=self._changes_data) for f in files]
         columns = list(self._partitions())
         if self._table is None:
             try:

@@ -130,8 +130,14 @@ class _Again(_Delivery):
     def __init__(self, workspace: Workspace, key: DeliveryKey, spool: Path) -> None:
         folder = stored_folder(workspace, key)
         manifest, _ = read_manifest(folder)
+        destroyed = workspace.erasures.files_of(key)
         for number, file in enumerate(manifest.files, 1):
             path = folder / file.path
+            if file.sha256.lower() in destroyed:
+                raise CannotReplay(
+                    f"{key}: file {number} of its manifest was destroyed when a person in it was erased. Remedy: restore raw tables from a backup"
+                    " (docs/OPERATIONS.md, Erasure); have what its quarantine holds delivered again"
+                )
             if not path.is_file() or sha256_of(path) != file.sha256.lower():
                 raise CannotReplay(f"{key}: file {number} of its manifest is not what was accepted. Remedy: restore landing/ from a backup")
         files = file_jobs(manifest, folder, workspace.sites[key.site].feeds[key.feed], spool / UNPACKED)

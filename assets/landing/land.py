@@ -20,10 +20,12 @@ from pathlib import Path
 import duckdb
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from assets.contracts.table import NOBODY, Contract, Entity, load_contract
+from assets.contracts.table import ERASED, NOBODY, Contract, Entity, load_contract
 from assets.formats.count import RecordCount, count_records
 from assets.formats.headers import noted_elements, noted_headers
+from assets.formats.reasons import Reason
 from assets.formats.sandbox import ChildResult, run_child
 from assets.lake import tables
 from assets.lake.commits import REMEDY, CommitReceipt, TornTable
@@ -286,7 +288,7 @@ class _Delivery:
                 duplicates.update(written.dropped_by_file)
             buckets |= written.buckets
         self._write_people(resolution)
-        return rows, versions, duplicates, buckets - {NOBODY}
+        return rows, versions, duplicates, buckets - {NOBODY, ERASED}
 
     def _ranks(self, paths: tuple[Path, ...]) -> np.ndarray | None:
         """Order in which rows are numbered and compared: rows that land now before rows that may land one day. None: as delivered."""
@@ -334,6 +336,8 @@ class _Delivery:
             columns |= self._lineage(batch, files, refs)
             if maker.parent_rule is not None:
                 keep &= ~self._set_orphans_aside(maker.parent_rule, columns, files, keep)
+            if maker.entity.person_level:
+                keep &= ~self._set_erased_aside(maker.entity, columns, files, keep)
             out = pa.RecordBatch.from_arrays([columns[n] for n in schema.names], schema=schema)
             if not keep.all():
                 out = out.filter(pa.array(keep))
@@ -348,6 +352,15 @@ class _Delivery:
             ref, number = columns["_source_file"][at].as_py(), columns["_row_number"][at].as_py()
             self._quarantine.append(orphan_row(int(files[at]), ref, number, rule.path))
         return orphans
+
+    def _set_erased_aside(self, entity: Entity, columns: Mapping[str, pa.Array], files: np.ndarray, keep: np.ndarray) -> np.ndarray:
+        """Quarantine rows about people who were erased; a mask of them. Where a record fills several tables, its counted row stands for it."""
+        erased: np.ndarray = np.asarray(columns["person_bucket"].to_numpy(zero_copy_only=False) == ERASED, dtype=bool) & keep
+        for at in np.flatnonzero(erased).tolist() if self._is_counted(entity) else ():
+            ref, number = columns["_source_file"][at].as_py(), columns["_row_number"][at].as_py()
+            reason = Reason.ERASED_PERSON
+            self._quarantine.append(QuarantineRow(int(files[at]), ref, number, None, 1, reason, None, reason.sentence))
+        return erased
 
     def _lineage(self, batch: pa.RecordBatch, files: np.ndarray, refs: Mapping[int, str]) -> dict[str, pa.Array]:
         n = batch.num_rows
@@ -390,8 +403,10 @@ class _Delivery:
         }
         orders = {"sighting": [self._sequence] * len(resolution.sightings), "link": [x.order for x in resolution.links]}
         for entity, values in ((people["sighting"], sightings), (people["link"], links)):
-            if values["person_id"]:
-                self._append(entity, iter([self._people_batch(entity, values, orders[entity.name])]))
+            batch = self._people_batch(entity, values, orders[entity.name])
+            batch = batch.filter(pc.not_equal(batch["person_bucket"], ERASED))  # numbered with them, so that the others keep their numbers
+            if batch.num_rows:
+                self._append(entity, iter([batch]))
 
     def _people_batch(self, entity: Entity, values: Mapping[str, list[int]], orders: list[int]) -> pa.RecordBatch:
         n = len(orders)
@@ -448,7 +463,7 @@ class _Delivery:
         except duckdb.Error as error:  # its message may quote a value; rows of earlier deliveries cannot be read
             family = self._contract.family
             raise TornTable(f"raw/{family}: rows of earlier deliveries cannot be read: a file is damaged or gone. {REMEDY}") from error
-        others = {ref.bucket for ref in workspace.vault.people_of(sorted(effects.people)).values()}
+        others = {ref.bucket for ref in workspace.vault.people_of(sorted(effects.people)).values()} - {ERASED}
         workspace.commits.note_moves(effects.moves)
         workspace.commits.note_change(self._cause, buckets | others, touches_everything=effects.everybody)
 

@@ -19,6 +19,7 @@ from assets.lake.writer import RecordCommit
 from assets.ledger.audit import Audit
 from assets.ledger.commits import CommitEntry, Commits
 from assets.ledger.deliveries import Deliveries
+from assets.ledger.erasures import Erasures
 from assets.ledger.headers import Headers
 from assets.ledger.schema import open_ledger
 from assets.ledger.set_aside import SetAside
@@ -103,6 +104,11 @@ class Workspace:
     def upkeep(self) -> UpkeepBooks:
         """Files taken away, commits taken back, tables found whole."""
         return UpkeepBooks(self._engine)
+
+    @cached_property
+    def erasures(self) -> Erasures:
+        """Erasures: how far each is, what it took away."""
+        return Erasures(self._engine)
 
     @cached_property
     def vault(self) -> Vault:

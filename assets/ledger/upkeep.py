@@ -42,6 +42,15 @@ class UpkeepBooks:
         with self._engine.connect() as connection:
             return set(connection.execute(sa.select(REMOVED_FILE.c.path).where(REMOVED_FILE.c.table_key == table_key)).scalars())
 
+    def removed_because(self, cause: str) -> dict[str, list[str]]:
+        """Table -> paths of files that were taken away for one reason."""
+        query = sa.select(REMOVED_FILE).where(REMOVED_FILE.c.cause == cause).order_by(REMOVED_FILE.c.table_key, REMOVED_FILE.c.path)
+        found: dict[str, list[str]] = {}
+        with self._engine.connect() as connection:
+            for row in connection.execute(query):
+                found.setdefault(row.table_key, []).append(row.path)
+        return found
+
     def note_removed(self, table_key: str, paths: Iterable[str], *, cause: str) -> None:
         """Record that files are taken away. Call it before they are: a kill in between leaves a file that the next vacuum takes."""
         known = self.removed(table_key)

@@ -17,11 +17,12 @@ from typing import Any, NamedTuple, TypeVar
 
 import sqlalchemy as sa
 
+from assets.contracts.table import ERASED
 from assets.privacy.buckets import BucketSizes
 from assets.privacy.demographic_store import keep_demographics
 from assets.privacy.demographics import Demographics
 from assets.privacy.keyring import Keyring, open_keyring, require_current
-from assets.privacy.keys import load_key
+from assets.privacy.keys import SealingKeys, load_key
 from assets.privacy.merges import FOLLOW, MERGE, merge_people, rejected_pairs
 from assets.privacy.vault_schema import EVENT, IDENTIFIER, PERSON, SETTING, SIGHTING, open_engine
 
@@ -172,6 +173,16 @@ class Vault:
             row = connection.execute(query).first()
         return None if row is None else (row.site, self._keys.seals.open(row.seal_version, row.sealed))
 
+    @property
+    def engine(self) -> sa.Engine:
+        """The database, for the other modules of this room."""
+        return self._engine
+
+    @property
+    def seals(self) -> SealingKeys:
+        """Keys that seal identifiers."""
+        return self._keys.seals
+
     def count(self) -> int:
         """People known, aliases not counted."""
         with self._engine.connect() as connection:
@@ -256,6 +267,7 @@ class _Resolving:
         self._person: dict[Identifier, int] = {}
         self._home: dict[Identifier, int] = {}
         self._parted: set[frozenset[int]] = set()
+        self._erased: frozenset[int] = frozenset()
         self._new: list[int] = []
         self._drawn = _random_numbers()
         self._merges: list[tuple[int, int]] = []
@@ -265,6 +277,7 @@ class _Resolving:
         everything = dict.fromkeys([*joined.items, *(weak for _, weak in pairs)])
         self._lookup = dict(zip(everything, self._keys.root.lookups(everything), strict=True))
         known = self._known()
+        self._erased = erased_people(self._connection)
         forwarding: dict[int, int] = {}
         holders: dict[int, set[bytes]] = {}
         paired = {weak for _, weak in pairs}
@@ -311,7 +324,7 @@ class _Resolving:
         residents = {self._lookup[i] for i in group if i.system in _UNIQUE_PER_PERSON}
         for person in people:
             residents |= holders.get(person, set())
-        if len(residents) > 1 or (self._parted and any(frozenset(pair) in self._parted for pair in combinations(people, 2))):
+        if len(residents) > 1 or self._are_kept_apart(people):
             self._separate(group, known, forwarding)
             return
         person = people[0] if people else self._make()
@@ -328,8 +341,14 @@ class _Resolving:
             self._person[identifier] = person
             self._home.setdefault(identifier, home)
 
+    def _are_kept_apart(self, people: Sequence[int]) -> bool:
+        """Whether a steward parted two of these people, or one of several was erased."""
+        if len(people) < 2:
+            return False
+        return not self._erased.isdisjoint(people) or any(frozenset(pair) in self._parted for pair in combinations(people, 2))
+
     def _separate(self, group: list[Identifier], known: Mapping[Identifier, int], forwarding: dict[int, int]) -> None:
-        """Two resident numbers in one group, or two people whom a steward parted: join nobody; every identifier keeps or gets its own person.
+        """Two resident numbers in one group, or people who are kept apart: join nobody; every identifier keeps or gets its own person.
 
         Local identifiers without a person follow the first resident number named beside them only where there is one; here there are
         two, so they get a person of their own, and the group is counted for review.
@@ -359,7 +378,7 @@ class _Resolving:
         _insert(self._connection, PERSON, ("ordinal", "person_id", "bucket"), people)
         seals = self._keys.seals
         unknown = [(i, p) for i, p in self._person.items() if i not in known]
-        sealed = seals.seal_all([i.value for i, _ in unknown])
+        sealed = seals.seal_all(["" if p in self._erased else i.value for i, p in unknown])
         fresh = [
             (self._lookup[i], i.system, i.site, p, text, seals.newest, None if self._home[i] == p else self._home[i])
             for (i, p), text in zip(unknown, sealed, strict=True)
@@ -404,6 +423,11 @@ def _random_numbers() -> Iterator[int]:
     """Random 63-bit numbers without end, drawn from the system's source 1,024 at a time."""
     while True:
         yield from (number >> 1 for number in struct.unpack("1024Q", secrets.token_bytes(8 * 1024)))
+
+
+def erased_people(connection: sa.Connection) -> frozenset[int]:
+    """Everybody who was erased, or is being erased."""
+    return frozenset(connection.execute(sa.select(PERSON.c.person_id).where(PERSON.c.bucket == ERASED)).scalars())
 
 
 def _follow(forwarding: Mapping[int, int], person: int) -> int:

@@ -45,6 +45,13 @@ EVENT = sa.Table(
     sa.Column("delivery", sa.String, nullable=False, index=True),
     sa.Column("at", sa.String, nullable=False),
 )  # fmt: skip
+ERASING = sa.Table(
+    "erasing", META,
+    sa.Column("erasure_id", sa.String, primary_key=True),
+    sa.Column("person_id", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("bucket", sa.Integer, nullable=False),
+)  # fmt: skip
+"""Grain: one person id of somebody whose erasure has begun and not ended, with the bucket it had."""
 SETTING = sa.Table("setting", META, sa.Column("name", sa.String, primary_key=True), sa.Column("value", sa.LargeBinary))
 BLOCKS = ("by_name", "by_sound", "by_phone", "by_phone_name", "by_address")
 """Columns by which linkage finds candidates: 63 bits of a keyed hash each, null where the parts are not known."""

@@ -24,12 +24,16 @@ Counts = Counter[tuple[str, str]]
 
 
 def expected_rows(workspace: Workspace) -> dict[str, Counts]:
-    """Raw table -> rows of each landed delivery, by the ledger."""
+    """Raw table -> rows of each landed delivery, by the ledger, without those of people who were erased."""
     found: dict[str, Counts] = {}
     for table, deliveries in landed_tables(workspace).items():
         found[table] = Counter()
         for key, rows in deliveries.items():
             found[table][key.site, key.delivery_id] += rows
+    for table, erased in workspace.erasures.rows().items():
+        for delivery, rows in erased.items():
+            if table in found and delivery in found[table]:
+                found[table][delivery] -= rows
     return found
 
 

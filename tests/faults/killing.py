@@ -26,7 +26,7 @@ def land_all(lake: Path, where: str) -> None:
     """Admit and land all deliveries; `where` is `<function>:<nth call>:before|after`, or `nowhere`."""
     if where != "nowhere":
         name, nth, moment = where.split(":")
-        _kill_in(OWNERS[name], name, int(nth), after=moment == "after")
+        kill_in(OWNERS[name], name, int(nth), after=moment == "after")
     workspace = Workspace(lake)
     door.recover_stored(workspace)
     for folder in door.closed_folders(workspace.lake.inbox):
@@ -35,7 +35,8 @@ def land_all(lake: Path, where: str) -> None:
         landing.land(workspace, key)
 
 
-def _kill_in(owner: Any, name: str, nth: int, *, after: bool) -> None:
+def kill_in(owner: Any, name: str, nth: int, *, after: bool) -> None:
+    """Let the nth call of a function be the last thing that this process does."""
     real: Callable[..., Any] = getattr(owner, name)
     calls = 0
 

@@ -222,6 +222,7 @@ SEEN_ELSEWHERE = {
     "invalid_dicom", "truncated_dicom", "dicom_directory", "not_dicom",  # test_dicom.py
     "unclear_transaction", "not_odm", "no_dictionary",  # golden files cdisc_odm, redcap
     "missing_parent",  # tests/golden/test_claims.py
+    "erased_person",  # tests/unit/erasure/test_steps.py
     "unreadable_file", "record_count_differs",  # below; landing
     "missing_header", "bad_separators", "unsupported_message", "truncated_message", "batch_count_differs",  # tests/golden/test_hl7_v2.py
 }  # fmt: skip

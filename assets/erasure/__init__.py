@@ -1,0 +1,1 @@
+"""A person taken out of the lake for good, with evidence: the steps, the byte scan, the signed receipt."""

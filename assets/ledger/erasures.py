@@ -1,0 +1,117 @@
+"""Erasures: how far each is, and what it took out of tables and landing store.
+
+Belongs here: reads and writes of those rows. Does not belong here: who is erased (the vault), doing it (`assets/erasure`). No row names a person.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from assets.ledger.deliveries import DeliveryKey, utc_now
+from assets.ledger.schema import ERASED_FILE, ERASED_ROWS, ERASURE, SET_ASIDE
+
+AUDIT = "audit"
+
+
+class Erasures:
+    """Erasure rows of one control database."""
+
+    def __init__(self, engine: sa.Engine) -> None:
+        self._engine = engine
+
+    @property
+    def engine(self) -> sa.Engine:
+        """The control database."""
+        return self._engine
+
+    def begin(self, erasure_id: str, subjects: Sequence[str], *, step: str) -> None:
+        """Note that an erasure begins. Noting it again does nothing."""
+        with self._engine.begin() as connection:
+            if connection.execute(sa.select(ERASURE.c.step).where(ERASURE.c.erasure_id == erasure_id)).first() is None:
+                values = {"erasure_id": erasure_id, "subjects": list(subjects), "step": step, "facts": {}, "started_at": utc_now()}
+                connection.execute(ERASURE.insert().values(**values))
+
+    def note(self, erasure_id: str, *, step: str, facts: Mapping[str, Any]) -> None:
+        """Note that a step is finished, and what it did."""
+        with self._engine.begin() as connection:
+            known: dict[str, Any] = connection.execute(sa.select(ERASURE.c.facts).where(ERASURE.c.erasure_id == erasure_id)).scalar_one()
+            values = {"step": step, "facts": {**known, **facts}}
+            connection.execute(ERASURE.update().where(ERASURE.c.erasure_id == erasure_id).values(**values))
+
+    def finish(self, erasure_id: str, *, step: str, receipt_sha256: str) -> None:
+        """Note that an erasure has ended, and the hash of its receipt."""
+        values = {"step": step, "receipt_sha256": receipt_sha256, "finished_at": utc_now()}
+        with self._engine.begin() as connection:
+            connection.execute(ERASURE.update().where(ERASURE.c.erasure_id == erasure_id).values(**values))
+
+    def get(self, erasure_id: str) -> dict[str, Any] | None:
+        """One erasure."""
+        return next((r for r in self.all() if r["erasure_id"] == erasure_id), None)
+
+    def all(self) -> list[dict[str, Any]]:
+        """Every erasure, oldest first."""
+        with self._engine.connect() as connection:
+            rows = connection.execute(sa.select(ERASURE).order_by(ERASURE.c.started_at, ERASURE.c.erasure_id)).mappings()
+            return [dict(r) for r in rows]
+
+    def note_rows(self, erasure_id: str, table_key: str, rows: Mapping[tuple[str, str], int]) -> None:
+        """Note how many rows of which delivery are about to be taken out of a table; noted once, before they are."""
+        with self._engine.begin() as connection:
+            is_this = (ERASED_ROWS.c.erasure_id == erasure_id, ERASED_ROWS.c.table_key == table_key)
+            known = {(r.site, r.delivery_id) for r in connection.execute(sa.select(ERASED_ROWS).where(*is_this))}
+            new = [
+                {"erasure_id": erasure_id, "table_key": table_key, "site": site, "delivery_id": name, "rows": count}
+                for (site, name), count in sorted(rows.items())
+                if (site, name) not in known
+            ]
+            if new:
+                connection.execute(ERASED_ROWS.insert(), new)
+
+    def rows(self) -> dict[str, Counter[tuple[str, str]]]:
+        """Raw table -> (site, delivery id) -> rows that erasures took out."""
+        found: dict[str, Counter[tuple[str, str]]] = {}
+        with self._engine.connect() as connection:
+            for row in connection.execute(sa.select(ERASED_ROWS)):
+                found.setdefault(row.table_key, Counter())[row.site, row.delivery_id] += row.rows
+        return found
+
+    def note_files(self, erasure_id: str, key: DeliveryKey, hashes: Iterable[str]) -> None:
+        """Note that delivered files are about to be destroyed in the landing store."""
+        new = sorted(set(hashes) - self.files_of(key))
+        values = {"site": key.site, "feed": key.feed, "delivery_id": key.delivery_id, "erasure_id": erasure_id, "at": utc_now()}
+        if new:
+            with self._engine.begin() as connection:
+                connection.execute(ERASED_FILE.insert(), [{**values, "sha256": sha256} for sha256 in new])
+
+    def files_of(self, key: DeliveryKey) -> set[str]:
+        """Hashes of the files of a delivery whose bytes were destroyed."""
+        is_this = (ERASED_FILE.c.site == key.site, ERASED_FILE.c.feed == key.feed, ERASED_FILE.c.delivery_id == key.delivery_id)
+        with self._engine.connect() as connection:
+            return set(connection.execute(sa.select(ERASED_FILE.c.sha256).where(*is_this)).scalars())
+
+    def destroyed(self, erasure_id: str) -> list[dict[str, str]]:
+        """Delivered files that an erasure destroyed: delivery and hash."""
+        c = ERASED_FILE.c
+        query = sa.select(c.site, c.feed, c.delivery_id, c.sha256).where(c.erasure_id == erasure_id)
+        with self._engine.connect() as connection:
+            rows = connection.execute(query.order_by(c.site, c.feed, c.delivery_id, c.sha256)).all()
+        return [{"delivery": f"{r.site}/{r.feed}/{r.delivery_id}", "sha256": r.sha256} for r in rows]
+
+    def all_values(self) -> Iterator[tuple[str, bytes]]:
+        """(table, values of a row, one a line) of every row of the control database but those of the audit."""
+        with self._engine.connect() as connection:
+            for table in sa.inspect(connection).get_table_names():
+                if table == AUDIT:
+                    continue
+                rows = connection.execution_options(yield_per=1000).execute(sa.text(f'select * from "{table}"'))
+                for row in rows:
+                    yield table, "\n".join(str(value) for value in row if value is not None).encode("utf-8", "surrogateescape")
+
+    def release_set_aside(self, ids: Iterable[int]) -> None:
+        """Builds no longer have to leave these people out: they are nowhere."""
+        with self._engine.begin() as connection:
+            connection.execute(SET_ASIDE.delete().where(SET_ASIDE.c.person_id.in_(list(ids))))

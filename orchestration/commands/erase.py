@@ -1,0 +1,178 @@
+"""`biodam erase`: a person taken out of the lake for good; `biodam receipt`: the evidence.
+
+Belongs here: names, options, what is asked and printed, the build between the steps. Does not belong here: the steps (`assets/erasure`).
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO
+
+import click
+
+from orchestration.errors import FAILED, UserError
+from orchestration.settings import Settings
+
+if TYPE_CHECKING:
+    from assets.erasure.preview import Preview
+    from assets.landing.workspace import Workspace
+
+
+@click.command()
+@click.option("--person", type=int, multiple=True, help="person_id of the lake; may be said several times.")
+@click.option("--people", type=click.File("r"), help="File of person ids, one a line; - reads them from standard input.")
+@click.option("--site", help="Site that knows the person by a number of its own; the number is asked for, and read from standard input.")
+@click.option("--resume", is_flag=True, help="Finish every erasure that was begun.")
+@click.option("--leave-samples", is_flag=True, help="Erase although samples of the person have no proof of destruction.")
+@click.option("--dry-run", is_flag=True, help="Only say what would be erased.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@click.pass_obj
+def erase(settings: Settings, /, resume: bool, leave_samples: bool, dry_run: bool, yes: bool, as_json: bool, **named: Any) -> None:
+    """Erase a person: landing store, raw tables, models and their old versions, catalogue, vault; then search every byte and sign a receipt.
+
+    It cannot be taken back. What comes of the person later is refused at the door. A killed erasure is finished by --resume. Exit code 1 if
+    anything of the person is left.
+    """
+    from assets.erasure.preview import preview
+    from assets.erasure.steps import ErasureError, begin, unfinished
+    from assets.run_lock import hold_lake
+    from orchestration.commands.show import progress_of_steps
+
+    workspace = settings.workspace()
+    people: list[int] = []
+    if not resume:
+        people = _people(workspace, named["person"], named["people"], named["site"])
+        if dry_run or not yes:
+            seen = [preview(workspace, person) for person in people]
+            click.echo(json.dumps([one.__dict__ for one in seen], indent=1) if as_json else "\n\n".join(map(_preview_text, seen)))
+        if dry_run:
+            return
+        if not yes:
+            click.confirm(f"Erase {'this person' if len(people) == 1 else f'these {len(people)} people'} for good?", abort=True)
+    try:
+        with progress_of_steps("biodam erase") as say, hold_lake(settings.lake_root, purpose="biodam erase"):
+            open_ids = unfinished(workspace) if resume else [begin(workspace, people, leave_samples=leave_samples)]
+            done = _carry_out(settings, open_ids, say) if open_ids else []
+    except ErasureError as error:
+        raise UserError(str(error)) from error
+    if as_json:
+        click.echo(json.dumps(done, indent=1))
+    else:
+        click.echo("\n".join(_done_text(one) for one in done) or "No erasure is unfinished.")
+
+
+def _people(workspace: Workspace, person: tuple[int, ...], people: TextIO | None, site: str | None) -> list[int]:
+    """Everybody who was named, as the vault knows them now.
+
+    Raises:
+        UserError: Nobody, or somebody whom the vault does not know.
+    """
+    from orchestration.commands.consent import person_named
+
+    if bool(person or people) == (site is not None):
+        raise UserError("name the person by --person or --people, or by --site: its number is then read from standard input")
+    if site is not None:
+        number = click.prompt(f"Number of the person at {site}", hide_input=True, err=True) if sys.stdin.isatty() else sys.stdin.readline()
+        return [person_named(workspace, None, site, number.strip()).person_id]
+    lines = [line.strip() for line in people or () if line.strip()]
+    if bad := [n for n, line in enumerate(lines, 1) if not line.isdigit()]:
+        raise UserError(f"line {bad[0]} of --people is no person id. Nothing was changed")
+    return sorted({person_named(workspace, number, None, None).person_id for number in (*person, *map(int, lines))})
+
+
+def _carry_out(settings: Settings, erasure_ids: list[str], say: Any) -> list[dict[str, Any]]:
+    """Every step of these erasures, with one build for all of them.
+
+    Raises:
+        UserError: The build failed; the erasures stay open.
+    """
+    from assets.erasure.steps import after_build, before_build
+    from orchestration.commands.run import run
+
+    workspace = settings.workspace()
+    for erasure_id in erasure_ids:
+        before_build(workspace, erasure_id, say)
+    summary = run(settings, say=say)
+    if summary.problems or not workspace.commits.pending().nothing:
+        problem = summary.problems[0] if summary.problems else "changes are still open"
+        raise UserError(
+            f"the build failed: {problem}. The person is in no raw table; models may still hold them. Remedy: `biodam run`, then `biodam erase --resume`"
+        )
+    return [after_build(workspace, erasure_id, lambda runs: _forget_runs(settings, runs), say) for erasure_id in erasure_ids]
+
+
+def _forget_runs(settings: Settings, runs: frozenset[str]) -> None:
+    settings.export()
+    settings.write_dagster_home()
+    import dagster as dg
+
+    with dg.DagsterInstance.get() as instance:
+        for run_id in sorted(runs):
+            instance.delete_run(run_id)
+
+
+def _preview_text(seen: Preview) -> str:
+    from orchestration.commands.show import bytes_text, table
+
+    lines = [f"Person {seen.person_id}, {seen.aliases} merged id(s)"]
+    if seen.tables:
+        lines.append(table(["table", "rows"], [[name, rows] for name, rows in sorted(seen.tables.items())]))
+    lines.append(
+        f"{seen.landing_files} delivered file(s), {bytes_text(seen.landing_bytes)}, would be destroyed in the landing store; {seen.shared_files} of them hold"
+        " other people too, whose rows then are in raw tables only: back these up. Other files may name the person and go as well"
+    )
+    if seen.undestroyed:
+        lines.append(f"{seen.undestroyed} of {seen.samples} sample(s) have no proof of destruction: --leave-samples is needed")
+    return "\n".join(lines)
+
+
+def _done_text(facts: dict[str, Any]) -> str:
+    tables, scan = facts["tables"], facts["scan"]
+    older = sum(map(len, facts["files_removed"].values()))
+    return (
+        f"{facts['erasure_id']}: {sum(t['rows'] for t in tables.values()):,} rows of {len(tables)} tables, {len(facts['files_destroyed'])} delivered files,"
+        f" {older} older files, {facts['identifiers_forgotten']} identifiers. Searched {scan['files']:,} files: nothing left.\n"
+        f"Receipt: control/receipts/{facts['erasure_id']}.json (SHA-256 {facts['receipt_sha256']})"
+    )
+
+
+@click.group()
+def receipt() -> None:
+    """Receipts of erasures."""
+
+
+@receipt.command("list")
+@click.pass_obj
+def list_(settings: Settings) -> None:
+    """Every erasure, how far it is, and the hash of its receipt."""
+    from orchestration.commands.show import table
+
+    rows = settings.workspace().erasures.all()
+    names = ("erasure_id", "step", "started_at", "finished_at", "receipt_sha256")
+    click.echo(table(list(names), [[row[n] or "" for n in names] for row in rows]) if rows else "Nobody was erased.")
+
+
+@receipt.command("verify")
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@click.pass_obj
+def verify(settings: Settings, file: Path) -> None:
+    """Check the signature of a receipt, and that the ledger knows it. Exit code 1 if either fails."""
+    import hashlib
+
+    from assets.erasure.receipt import PUBLIC_KEY, ReceiptError, check, folder
+
+    workspace = settings.workspace()
+    try:
+        facts = check(file, folder(workspace.lake) / PUBLIC_KEY)
+    except ReceiptError as error:
+        raise UserError(str(error)) from error
+    row = workspace.erasures.get(facts["erasure_id"])
+    if row is None or row["receipt_sha256"] != hashlib.sha256(file.read_bytes()).hexdigest():
+        click.echo("biodam: the signature holds, but the ledger knows another receipt for this erasure", err=True)
+        sys.exit(FAILED)
+    click.echo(
+        f"{facts['erasure_id']}: the signature holds, the ledger knows it, {facts['scan']['matches']} matches in {facts['scan']['files']:,} files"
+    )
