@@ -10,6 +10,7 @@ person id may stay in the audit: it keeps who read and who withdrew, and nothing
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 
 from assets.erasure.landing_store import says_of
 from assets.erasure.scan import PERSON_ID, Found, Needle, Scanner, scan_folder
@@ -18,6 +19,7 @@ from assets.privacy import erased
 from assets.privacy.erased import Subject
 from assets.privacy.vault import RESIDENT
 
+TELEPHONE = "telephone"
 NOT_SEARCHED = ("vault", "inbox")
 _MOST_SHOWN = 10
 _SHORTEST_NUMBER = 8
@@ -33,10 +35,21 @@ def scanner_of(workspace: Workspace, subject: Subject, *, numbers: bool = False)
         needles.append(Needle(system, text, site))
         if system == RESIDENT:
             needles.append(Needle(system, f"{text[:6]}-{text[6:]}", site))
+    for site, phone in erased.telephones(workspace.vault, subject.ids):
+        needles += [Needle(TELEPHONE, form, site) for form in _as_written(phone)]
     common = [n for n in needles if _is_common(n.value)]
     scanner = Scanner([n for n in needles if n not in common], subject.ids if numbers else ())
     scanner.too_short += len(common)
     return scanner
+
+
+def _as_written(phone: str) -> Iterator[str]:
+    """A Korean number as the vault keeps it, with hyphens, and in international form; the area code of Seoul has two digits, others three."""
+    area = 2 if phone.startswith("02") else 3
+    yield phone
+    yield f"{phone[:area]}-{phone[area:-4]}-{phone[-4:]}"
+    yield f"82-{phone[1:area]}-{phone[area:-4]}-{phone[-4:]}"
+    yield f"82{phone[1:]}"
 
 
 def _is_common(value: str) -> bool:

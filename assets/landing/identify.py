@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from assets.contracts.table import NOBODY, Contract, Entity
+from assets.contracts.table import ERASED, NOBODY, Contract, Entity
 from assets.landing.parents import ParentPeople
 from assets.privacy.demographics import Demographics, normalise
 from assets.privacy.pseudonyms import RecordSurrogates
@@ -67,9 +67,8 @@ def resolve_people(
                 references.update(v for v in pc.unique(batch[column]).to_pylist() if v is not None)
     found = vault.resolve(site=site, delivery=delivery, groups=groups, locals_=references, weak=weak)
     if said:
-        vault.keep_demographics(
-            site, sequence, {found.homes[local].person_id: words for local, words in said.items() if local in found.homes}
-        )
+        homes = {local: home.person_id for local, home in found.homes.items() if home.bucket != ERASED}
+        vault.keep_demographics(site, sequence, {homes[local]: words for local, words in said.items() if local in homes})
     return found
 
 

@@ -15,6 +15,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from assets.contracts.table import ERASED, NOBODY
+from assets.privacy.demographic_store import demographics_of
 from assets.privacy.vault import Vault
 from assets.privacy.vault_schema import ERASING, EVENT, IDENTIFIER, META, PERSON, SIGHTING
 
@@ -88,6 +89,12 @@ def identifiers(vault: Vault, ids: Sequence[int]) -> list[tuple[str, str, str]]:
         rows = connection.execute(query).all()
     found = [(r.system, r.site, vault.seals.open(r.seal_version, r.sealed)) for r in rows]
     return [one for one in found if one[2]]
+
+
+def telephones(vault: Vault, ids: Sequence[int]) -> list[tuple[str, str]]:
+    """(site, telephone number) of everything that sites said of these people. Never log or keep it."""
+    with vault.transaction() as (connection, keys):
+        return [(d.site, d.demographics.phone) for d in demographics_of(connection, keys, ids) if d.demographics.phone]
 
 
 def count_identifiers(vault: Vault, ids: Sequence[int]) -> int:

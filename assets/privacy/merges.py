@@ -17,6 +17,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from assets.contracts.table import ERASED
 from assets.privacy.vault_schema import EVENT, IDENTIFIER, PERSON, REVIEW, read_rows
 
 MERGE, SPLIT, FOLLOW = "merge", "split", "follow"
@@ -134,7 +135,7 @@ def newest_events(connection: sa.Connection, limit: int) -> list[dict[str, Any]]
 
 
 def link_events(connection: sa.Connection, *, after: int) -> list[LinkEvent]:
-    """Events that no delivery caused, oldest first, with a number above `after`."""
+    """Events that no delivery caused, oldest first, with a number above `after`, without those of people who were erased."""
     c = EVENT.c
     query = (
         sa.select(c.id, c.alias_person_id, c.person_id, c.at).where(c.id > after, c.delivery.in_((BY_STEWARD, BY_LINKAGE))).order_by(c.id)
@@ -148,8 +149,9 @@ def link_events(connection: sa.Connection, *, after: int) -> list[LinkEvent]:
             stood.setdefault(alias, {alias}).add(person)
     buckets = _buckets(connection, {p for people in stood.values() for p in people})
     return [
-        LinkEvent(number, alias, buckets[alias], person, buckets[person], at, frozenset(buckets[p] for p in stood[alias]))
+        LinkEvent(number, alias, buckets[alias], person, buckets[person], at, frozenset(buckets[p] for p in stood[alias]) - {ERASED})
         for number, alias, person, at in rows
+        if ERASED not in (buckets[alias], buckets[person])
     ]
 
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from assets.contracts.table import ERASED
 from assets.privacy.linkage_model import FIELDS
 from assets.privacy.merges import BY_STEWARD, MERGE, SPLIT, CannotMerge, merge_people, split_person
 from assets.privacy.vault_schema import EVENT, IDENTIFIER, PERSON, REVIEW
@@ -147,7 +148,14 @@ def merge_by_steward(connection: sa.Connection, one: int, other: int) -> tuple[i
 
 
 def split_by_steward(connection: sa.Connection, alias: int) -> int:
-    """Take a merge back, and see that nothing but a steward makes it again. Returns the person the alias stood for."""
+    """Take a merge back, and see that nothing but a steward makes it again. Returns the person the alias stood for.
+
+    Raises:
+        CannotMerge: The person was erased.
+        NotMerged: The alias stands for itself.
+    """
+    if connection.execute(sa.select(PERSON.c.bucket).where(PERSON.c.person_id == alias)).scalar() == ERASED:
+        raise CannotMerge(f"person {alias} was erased")
     person = split_person(connection, alias, cause=BY_STEWARD)
     at = _now()
     if connection.execute(REVIEW.update().where(_pair(alias, person)).values(state=REJECTED, at=at)).rowcount == 0:
@@ -197,10 +205,12 @@ def _open(connection: sa.Connection, number: int) -> Mapping[str, Any]:
 def _current(connection: sa.Connection, person: int) -> tuple[int, int]:
     target = PERSON.alias("target")
     now = sa.func.coalesce(PERSON.c.merged_into, PERSON.c.person_id)
-    query = sa.select(target.c.person_id, target.c.ordinal).select_from(PERSON).join(target, target.c.person_id == now)
+    query = sa.select(target.c.person_id, target.c.ordinal, target.c.bucket).select_from(PERSON).join(target, target.c.person_id == now)
     row = connection.execute(query.where(PERSON.c.person_id == person)).first()
     if row is None:
         raise CannotMerge(f"the vault knows no person {person}")
+    if row[2] == ERASED:
+        raise CannotMerge(f"person {person} was erased")
     return int(row[0]), int(row[1])
 
 
