@@ -1,6 +1,6 @@
 """Erasures: how far each is, and what it took out of tables and landing store.
 
-Belongs here: reads and writes of those rows. Does not belong here: who is erased (the vault), doing it (`assets/erasure`). No row names a person.
+Belongs here: their tables, reads and writes of those rows. Does not belong here: who is erased (the vault), doing it (`assets/erasure`). No row names a person.
 """
 
 from __future__ import annotations
@@ -12,9 +12,43 @@ from typing import Any
 import sqlalchemy as sa
 
 from assets.ledger.deliveries import DeliveryKey, utc_now
-from assets.ledger.schema import ERASED_FILE, ERASED_ROWS, ERASURE, SET_ASIDE
+from assets.ledger.schema import METADATA, SET_ASIDE
 
 AUDIT = "audit"
+ERASURE = sa.Table(
+    "erasure",
+    METADATA,
+    sa.Column("erasure_id", sa.String, primary_key=True),
+    sa.Column("subjects", sa.JSON, nullable=False),
+    sa.Column("step", sa.String, nullable=False),
+    sa.Column("facts", sa.JSON, nullable=False),
+    sa.Column("receipt_sha256", sa.String),
+    sa.Column("started_at", sa.String, nullable=False),
+    sa.Column("finished_at", sa.String),
+)
+"""Grain: one erasure, of one or more people. `subjects`: keyed hash of each person id, known to the vault only. `step`: the last one finished. `facts`: what was done, for
+the receipt; counts, table keys and versions."""
+
+ERASED_ROWS = sa.Table(
+    "erased_rows",
+    METADATA,
+    sa.Column("erasure_id", sa.String, primary_key=True),
+    sa.Column("table_key", sa.String, primary_key=True),
+    sa.Column("site", sa.String, primary_key=True),
+    sa.Column("delivery_id", sa.String, primary_key=True),
+    sa.Column("rows", sa.BigInteger, nullable=False),
+)
+"""Grain: rows that an erasure takes out of what one delivery left in one raw table. The delivery's own accounts stay: its records did land."""
+
+ERASED_FILE = sa.Table(
+    "erased_file",
+    METADATA,
+    *(sa.Column(c, sa.String, primary_key=True) for c in ("site", "feed", "delivery_id")),
+    sa.Column("sha256", sa.String, primary_key=True),
+    sa.Column("erasure_id", sa.String, nullable=False),
+    sa.Column("at", sa.String, nullable=False),
+)
+"""Grain: one delivered file whose bytes in the landing store were destroyed by an erasure, by the hash it was accepted with."""
 
 
 class Erasures:

@@ -268,42 +268,6 @@ COHORT_STAMP = sa.Table(
 vacuum need not keep those versions any more. No person is named here: members are in the Delta table `cohort/member`."""
 
 
-ERASURE = sa.Table(
-    "erasure",
-    METADATA,
-    sa.Column("erasure_id", sa.String, primary_key=True),
-    sa.Column("subjects", sa.JSON, nullable=False),
-    sa.Column("step", sa.String, nullable=False),
-    sa.Column("facts", sa.JSON, nullable=False),
-    sa.Column("receipt_sha256", sa.String),
-    sa.Column("started_at", sa.String, nullable=False),
-    sa.Column("finished_at", sa.String),
-)
-"""Grain: one erasure, of one or more people. `subjects`: keyed hash of each person id, known to the vault only. `step`: the last one finished. `facts`: what was done, for
-the receipt; counts, table keys and versions."""
-
-ERASED_ROWS = sa.Table(
-    "erased_rows",
-    METADATA,
-    sa.Column("erasure_id", sa.String, primary_key=True),
-    sa.Column("table_key", sa.String, primary_key=True),
-    sa.Column("site", sa.String, primary_key=True),
-    sa.Column("delivery_id", sa.String, primary_key=True),
-    sa.Column("rows", sa.BigInteger, nullable=False),
-)
-"""Grain: rows that an erasure takes out of what one delivery left in one raw table. The delivery's own accounts stay: its records did land."""
-
-ERASED_FILE = sa.Table(
-    "erased_file",
-    METADATA,
-    *(sa.Column(c, sa.String, primary_key=True) for c in _KEY),
-    sa.Column("sha256", sa.String, primary_key=True),
-    sa.Column("erasure_id", sa.String, nullable=False),
-    sa.Column("at", sa.String, nullable=False),
-)
-"""Grain: one delivered file whose bytes in the landing store were destroyed by an erasure, by the hash it was accepted with."""
-
-
 def open_ledger(url_or_path: str | Path) -> sa.Engine:
     """Open the control database and create what is missing.
 
