@@ -2,8 +2,8 @@
 
     nice .venv/bin/python -m bench.linkage --people 100000
 
-The whole way of identity: identifiers resolved in the vault, descriptions sealed and kept, linkage in its own process, merges stored. Pairs are pairs of
-records of different hospitals; a pair counts as found where the vault says they are one person.
+The whole way of identity: identifiers resolved in the vault, descriptions sealed and kept, linkage in its own process, merges stored
+(`assets/simulation/linkage_exam`).
 """
 
 from __future__ import annotations
@@ -12,17 +12,14 @@ import argparse
 import resource
 import tempfile
 import time
-from collections import Counter
 from pathlib import Path
 
 import numpy as np
 
-from assets.privacy.demographics import Demographics
 from assets.privacy.linkage import Linked, link_people
-from assets.privacy.vault import LOCAL, RESIDENT, Identifier, Vault, open_vault
-from assets.simulation.overlap import HOSPITALS, Records, overlap
-
-_DELIVERY = 50_000
+from assets.privacy.vault import open_vault
+from assets.simulation.linkage_exam import count_pairs, play
+from assets.simulation.overlap import overlap
 
 
 def main() -> None:
@@ -40,52 +37,15 @@ def main() -> None:
         homes = np.zeros(len(records), np.int64)
         for name, rows in (("first", np.flatnonzero(~late)), ("increment", np.flatnonzero(late))):
             started = _cpu()
-            _land(vault, records, rows, homes)
+            play(vault, records, rows, homes)
             landed = _cpu()
             done = link_people(vault, Path(folder))
             _say(name, len(rows), landed - started, _cpu() - landed, done)
-        _score(vault, records, homes)
+        pairs = count_pairs(vault, records, homes)
+    print(f"true pairs {pairs.true:,} (by resident number alone {pairs.by_number:,}), found {pairs.found:,}, both {pairs.both:,}")
+    print(f"precision {pairs.precision:.6f}  recall {pairs.recall:.6f}  false pairs {pairs.found - pairs.both:,}")
     own, child = (resource.getrusage(who).ru_maxrss / 2**20 for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
     print(f"peak memory: {own:.2f} GB this process, {child:.2f} GB the comparing process")
-
-
-def _land(vault: Vault, records: Records, rows: np.ndarray, homes: np.ndarray) -> None:
-    for at in range(len(HOSPITALS)):
-        mine = rows[records.hospital[rows] == at]
-        for start in range(0, len(mine), _DELIVERY):
-            part = mine[start : start + _DELIVERY]
-            numbers = [f"{p:09d}" for p in records.person[part].tolist()]
-            groups = [
-                [Identifier(LOCAL, HOSPITALS[at], number), *([Identifier(RESIDENT, "", f"9{number}000")] if has else [])]
-                for number, has in zip(numbers, records.has_number[part].tolist(), strict=True)
-            ]
-            found = vault.resolve(site=HOSPITALS[at], delivery=f"{at}/{start}/{len(rows)}", groups=groups, locals_=())
-            homes[part] = [found.homes[number].person_id for number in numbers]
-            said = zip(
-                homes[part].tolist(), records.name[part], records.roman[part], records.birth_date[part], records.sex[part], records.phone[part],
-                records.region[part].tolist(), records.address[part], strict=True,
-            )  # fmt: skip
-            vault.keep_demographics(HOSPITALS[at], 1, {p: Demographics(n, r, b, s, t, f"지역{g}", a) for p, n, r, b, s, t, g, a in said})
-
-
-def _score(vault: Vault, records: Records, homes: np.ndarray) -> None:
-    """Pairs within truth, within what the vault says, and within both."""
-    by_number = Counter(_pairs_within(records.person[records.has_number]))
-    people = sorted(set(homes.tolist()))
-    now = {
-        p: ref.person_id for start in range(0, len(people), 10_000) for p, ref in vault.people_of(people[start : start + 10_000]).items()
-    }
-    said = np.array([now[h] for h in homes.tolist()])
-    true, found = sum(_pairs_within(records.person)), sum(_pairs_within(said))
-    both = sum(_pairs_within(records.person * 1_000_003 + 0 * said, said))
-    print(f"true pairs {true:,} (by resident number alone {sum(k * v for k, v in by_number.items()):,}), found {found:,}, both {both:,}")
-    print(f"precision {both / found:.6f}  recall {both / true:.6f}  false pairs {found - both:,}")
-
-
-def _pairs_within(*columns: np.ndarray) -> list[int]:
-    """Pairs of rows that agree in all columns, one number a group."""
-    _, counts = np.unique(np.stack(columns), axis=1, return_counts=True) if len(columns) > 1 else np.unique(columns[0], return_counts=True)
-    return [int(c) * (int(c) - 1) // 2 for c in counts]
 
 
 def _say(name: str, records: int, landing: float, linking: float, done: Linked) -> None:

@@ -31,3 +31,10 @@ scrub = dg.define_asset_job(
     description="Every byte of tables and landing store compared with the ledger, as `biodam verify --deep` does.",
     executor_def=dg.in_process_executor,
 )
+
+linkage_exam = dg.define_asset_job(
+    "linkage_exam",
+    selection=dg.AssetSelection.assets(["upkeep", "linkage_score"]),
+    description="Made people are linked by the rules as they are and compared with the truth. Touches no person of the lake.",
+    executor_def=dg.in_process_executor,
+)

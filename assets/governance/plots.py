@@ -8,6 +8,11 @@ from __future__ import annotations
 import base64
 import io
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 COLOURS: Mapping[str, str] = {
     "landed": "#1f77b4",
@@ -43,6 +48,32 @@ def stacked_bars(title: str, labels: Sequence[str], parts: Mapping[str, Sequence
         base = [a + b for a, b in zip(base, heights, strict=True)]
     step = max(1, -(-len(labels) // 16))
     axes.set_xticks(range(0, len(labels), step), labels[::step], rotation=30, ha="right", fontsize=8)
+    return _image(figure, axes, title, unit)
+
+
+def lines(title: str, at: Sequence[float], series: Mapping[str, Sequence[float]], *, unit: str) -> str:
+    """Lines over numbers, each point marked, as a Markdown image.
+
+    Args:
+        title: As for `stacked_bars`.
+        at: Numbers below, ascending.
+        series: Name of a line -> its height at each number.
+        unit: Of the heights, for the axis.
+
+    Returns:
+        Markdown of one image; PNG inside.
+    """
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(9, 3), dpi=90, layout="constrained")
+    axes = figure.add_subplot()
+    for name, heights in series.items():
+        axes.plot(at, heights, marker="o", label=name)
+    axes.set_xticks(at, [f"{x:g}" for x in at], fontsize=8)
+    return _image(figure, axes, title, unit)
+
+
+def _image(figure: Figure, axes: Axes, title: str, unit: str) -> str:
     axes.set_ylabel(unit)
     axes.set_title(title, fontsize=10, loc="left")
     axes.legend(fontsize=8, frameon=False)

@@ -160,6 +160,20 @@ class Vault:
             person = connection.execute(sa.select(IDENTIFIER.c.person_id).where(IDENTIFIER.c.lookup == lookup)).scalar()
             return None if person is None else _current(connection, [person])[person]
 
+    def find_all(self, identifiers: Iterable[Identifier]) -> dict[Identifier, PersonRef]:
+        """Identifier -> the person it stands for now, of those that the vault knows."""
+        asked = list(dict.fromkeys(identifiers))
+        lookups = dict(zip(asked, self._keys.root.lookups(asked), strict=True))
+        query = sa.select(IDENTIFIER.c.lookup, IDENTIFIER.c.person_id)
+        with self._engine.connect() as connection:
+            known = {
+                bytes(lookup): person
+                for chunk in _chunks(list(lookups.values()))
+                for lookup, person in _rows_by_lookup(connection, query, chunk)
+            }
+            now = _current(connection, sorted(set(known.values())))
+        return {i: now[known[lookup]] for i, lookup in lookups.items() if lookup in known}
+
     def local_number(self, person_id: int) -> tuple[str, str] | None:
         """A site and the number by which it knows a person: for handing in an event about the person. None where no site does."""
         c = IDENTIFIER.c

@@ -28,7 +28,7 @@ class Score:
     """One line of the report.
 
     Attributes:
-        stage: landed, quarantined, fact or cohort.
+        stage: landed, quarantined, fact, cohort or people.
         site: Site, or empty for what has none.
         what: Kind of record, reason or table.
         true: How many there should be.

@@ -19,6 +19,7 @@ def compare(settings: Settings, country: Path) -> list[Score]:
         UserError: The folder is no simulated country, or nothing is published yet.
     """
     from assets.simulation.score import score
+    from assets.simulation.score_people import score_people
     from orchestration.errors import UserError
 
     workspace = settings.workspace()
@@ -27,7 +28,8 @@ def compare(settings: Settings, country: Path) -> list[Score]:
         raise UserError(f"{country} holds no truth: give the folder that `biodam simulate --out` made")
     if not catalogue.is_file():
         raise UserError("nothing is published yet: run `biodam run` first")
-    return score(truth, catalogue, settings.day, workspace.deliveries.all_rows(), workspace.deliveries.quarantined())
+    facts = score(truth, catalogue, settings.day, workspace.deliveries.all_rows(), workspace.deliveries.quarantined())
+    return [*facts, *score_people(truth, workspace.vault)]
 
 
 def as_text(scores: list[Score]) -> str:

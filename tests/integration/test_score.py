@@ -34,6 +34,10 @@ def test_a_country_scores_full_recall_and_every_false_fact_was_planted(tmp_path:
     for line in (s for s in lines if s["stage"] == "fact"):
         assert line["both"] == line["true"], line
         assert line["found"] - line["both"] <= allowed.get((line["site"], _ENTITIES.get(line["what"], line["what"])), 0), line
+    people = {s["what"]: s for s in lines if s["stage"] == "people"}
+    assert all(line["found"] == line["both"] for line in people.values()), "no two people are taken for one"
+    assert people["patient numbers"]["found"] == people["patient numbers"]["true"]
+    assert people["pairs of numbers at two sites"]["both"] >= 0.99 * people["pairs of numbers at two sites"]["true"]
     cohorts = {s["what"].partition(": ")[::2]: s for s in lines if s["stage"] == "cohort"}
     for name in ("cohort_type2_diabetes", "cohort_chronic_kidney_disease"):
         assert cohorts[name, "ill and coded"]["both"] == cohorts[name, "ill and coded"]["true"] > 20, "a coded disease is found"

@@ -25,7 +25,7 @@ def definitions(tmp_path: Path) -> dg.Definitions:
 def test_upkeep_is_no_part_of_an_ordinary_run(definitions: dg.Definitions) -> None:
     keys = definitions.resolve_job_def("biodam").asset_layer.executable_asset_keys
     assert not [k for k in keys if k.path[0] == "upkeep"]
-    assert {s.name for s in definitions.schedules or ()} == {"nightly", "nightly_upkeep", "weekly_scrub"}
+    assert {s.name for s in definitions.schedules or ()} == {"nightly", "nightly_upkeep", "weekly_scrub", "monthly_linkage_exam"}
 
 
 def test_nightly_upkeep_merges_and_the_scrub_finds_all_whole(definitions: dg.Definitions, tmp_path: Path) -> None:
