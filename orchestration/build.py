@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import dagster as dg
@@ -20,7 +20,7 @@ from assets.governance.consent_asset import consent_check
 from assets.governance.consents import consents
 from assets.governance.deliveries import deliveries_asset
 from assets.governance.linkage_asset import LINKAGE, linkage_asset
-from assets.governance.linkage_score_asset import Marked, linkage_score_asset
+from assets.governance.linkage_score_asset import linkage_score_asset
 from assets.governance.upkeep_assets import UPKEEP
 from assets.resources import FastDbt, LakeResource
 from assets.serving.published import CATALOGUE, catalogue_asset
@@ -28,6 +28,7 @@ from assets.sites.feed_kinds import FEED_KINDS
 from assets.sites.site import load_sites
 from assets.warehouse import warehouse_assets
 from orchestration.alerts import failed_runs
+from orchestration.exam import examine_linkage
 from orchestration.jobs import everything, linkage_exam, scrub, upkeep
 from orchestration.schedules import SCHEDULES
 from orchestration.sensors import closed_deliveries
@@ -67,7 +68,7 @@ def build_defs(overrides: Mapping[str, Any] | None = None, settings: Settings | 
             consents,
             deliveries_asset(sites, ends),
             *UPKEEP,
-            linkage_score_asset(_examine),
+            linkage_score_asset(examine_linkage),
         ],
         asset_checks=[consent_check(manifest)],
         jobs=[everything, upkeep, scrub, linkage_exam],
@@ -76,16 +77,6 @@ def build_defs(overrides: Mapping[str, Any] | None = None, settings: Settings | 
         executor=dg.in_process_executor,
         resources={**_resources(settings), **(overrides or {})},
     )
-
-
-def _examine(people: int) -> Iterator[Marked]:
-    from assets.simulation.linkage_exam import examine
-
-    for mark in examine(people, seed=7, errors=(1, 2, 3)):
-        pairs = mark.pairs
-        yield Marked(
-            mark.errors, pairs.precision, pairs.recall, pairs.by_number / pairs.true, pairs.found - pairs.both, mark.linked.proposed
-        )
 
 
 def _feeds(definition: dg.AssetsDefinition) -> list[str]:
