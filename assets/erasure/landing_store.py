@@ -94,7 +94,7 @@ def destroy(workspace: Workspace, erasure_id: str, files: dict[DeliveryKey, set[
     """
     landing = workspace.lake.landing
     for key, hashes in files.items():
-        _destroy_files(workspace, erasure_id, key, hashes)
+        destroy_files(workspace, erasure_id, key, hashes)
     for relative in sorted(found.hits):
         path = landing / relative
         parts = Path(relative).parts
@@ -107,7 +107,7 @@ def destroy(workspace: Workspace, erasure_id: str, files: dict[DeliveryKey, set[
         if path.name == MANIFEST and len(parts) == 4:
             _destroy_delivery(workspace, erasure_id, key)
         else:
-            _destroy_files(workspace, erasure_id, key, _hashes_at(workspace, key, path))
+            destroy_files(workspace, erasure_id, key, _hashes_at(workspace, key, path))
 
 
 def _hashes_at(workspace: Workspace, key: DeliveryKey, path: Path) -> set[str]:
@@ -119,7 +119,8 @@ def _hashes_at(workspace: Workspace, key: DeliveryKey, path: Path) -> set[str]:
     return {f.sha256.lower() for f in manifest.files if folder / f.path == path}
 
 
-def _destroy_files(workspace: Workspace, erasure_id: str, key: DeliveryKey, hashes: set[str]) -> None:
+def destroy_files(workspace: Workspace, erasure_id: str, key: DeliveryKey, hashes: set[str]) -> None:
+    """Take files of a delivery away, by the hash they were accepted with; noted first. What is gone is gone."""
     folder = stored_folder(workspace, key)
     try:
         manifest, _ = read_manifest(folder)

@@ -25,12 +25,15 @@ if TYPE_CHECKING:
 @click.option("--people", type=click.File("r"), help="File of person ids, one a line; - reads them from standard input.")
 @click.option("--site", help="Site that knows the person by a number of its own; the number is asked for, and read from standard input.")
 @click.option("--resume", is_flag=True, help="Finish every erasure that was begun.")
+@click.option("--late", is_flag=True, help="List what came of erased people after their erasure, and destroy these delivered files.")
 @click.option("--leave-samples", is_flag=True, help="Erase although samples of the person have no proof of destruction.")
 @click.option("--dry-run", is_flag=True, help="Only say what would be erased.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 @click.pass_obj
-def erase(settings: Settings, /, resume: bool, leave_samples: bool, dry_run: bool, yes: bool, as_json: bool, **named: Any) -> None:
+def erase(
+    settings: Settings, /, resume: bool, late: bool, leave_samples: bool, dry_run: bool, yes: bool, as_json: bool, **named: Any
+) -> None:
     """Erase a person: landing store, raw tables, models and their old versions, catalogue, vault; then search every byte and sign a receipt.
 
     It cannot be taken back. What comes of the person later is refused at the door. A killed erasure is finished by --resume. Exit code 1 if
@@ -42,6 +45,9 @@ def erase(settings: Settings, /, resume: bool, leave_samples: bool, dry_run: boo
     from orchestration.commands.show import progress_of_steps
 
     workspace = settings.workspace()
+    if late:
+        _late(settings, dry_run=dry_run, yes=yes)
+        return
     people: list[int] = []
     if not resume:
         people = _people(workspace, named["person"], named["people"], named["site"])
@@ -62,6 +68,28 @@ def erase(settings: Settings, /, resume: bool, leave_samples: bool, dry_run: boo
         click.echo(json.dumps(done, indent=1))
     else:
         click.echo("\n".join(_done_text(one) for one in done) or "No erasure is unfinished.")
+
+
+def _late(settings: Settings, *, dry_run: bool, yes: bool) -> None:
+    """Print what came late; destroy its files."""
+    from assets.erasure.late import destroy_late, late_records
+    from assets.run_lock import hold_lake
+    from orchestration.commands.show import table
+
+    workspace = settings.workspace()
+    with hold_lake(settings.lake_root, purpose="biodam erase --late"):
+        found = late_records(workspace)
+        if not found:
+            click.echo("Nothing of erased people came late, or its files are destroyed.")
+            return
+        rows = [[str(f.key), f.ref, ", ".join(map(str, f.records)), "destroy the sample" if f.is_about_samples else ""] for f in found]
+        click.echo(table(["delivery", "file", "records", "holder has to"], rows))
+        if dry_run:
+            return
+        if not yes:
+            click.confirm(f"Destroy these {len(found)} delivered file(s) in the landing store?", abort=True)
+        destroy_late(workspace, found)
+        workspace.audit.append("erasure.late", files=len(found))
 
 
 def _people(workspace: Workspace, person: tuple[int, ...], people: TextIO | None, site: str | None) -> list[int]:

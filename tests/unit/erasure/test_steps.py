@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from assets.contracts.table import ERASED
+from assets.erasure.late import destroy_late, late_records
 from assets.erasure.preview import preview
 from assets.erasure.steps import ErasureError, begin, unfinished
 from assets.landing.workspace import Workspace
@@ -104,6 +105,12 @@ def test_late_data_of_an_erased_person_lands_nowhere_and_is_counted(lake: Path) 
     assert {q["reason"] for q in workspace.deliveries.quarantined(delivery_id="d4")} == {"erased_person"}
     assert all(set(people) == set(before[table]) for table, people in rows_by_person(lake).items())
     assert workspace.commits.pending().buckets == {0}
+    assert verify(workspace, deep=True).findings == []
+    late = late_records(workspace)
+    assert [(str(f.key), f.records) for f in late] == [("h02/fhir_r4/d4", (1, 2)), ("h02/fhir_r4/d4", (1,))]
+    destroy_late(workspace, late)
+    assert late_records(workspace) == []
+    assert not list((lake / "landing" / SITE / "fhir_r4" / "d4").glob("*.ndjson"))
     assert verify(workspace, deep=True).findings == []
 
 

@@ -1,0 +1,61 @@
+"""What came of erased people after their erasure: refused record by record, its bytes still in the landing store.
+
+Belongs here: listing it, and destroying the files. Does not belong here: refusing it (`assets/landing/land`).
+
+Of a sample nobody but its holder can say which it is: the list names delivery, file and record, for the holder to look up and destroy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from assets.erasure import landing_store
+from assets.formats.reasons import Reason
+from assets.landing.workspace import Workspace
+from assets.ledger.deliveries import DeliveryKey
+
+LATE = "late"
+"""Stands as erasure of files that are destroyed for what came late."""
+_OF_SAMPLES = frozenset({"lims", "biobank_participants"})
+
+
+@dataclass(frozen=True)
+class Late:
+    """Refused records of erased people in one delivered file.
+
+    Attributes:
+        key: The delivery.
+        ref: The file, by its neutral name.
+        records: Their numbers in it.
+        is_about_samples: Where a record names a sample, its holder has to destroy the sample.
+    """
+
+    key: DeliveryKey
+    ref: str
+    records: tuple[int, ...]
+    is_about_samples: bool
+
+
+def late_records(workspace: Workspace) -> list[Late]:
+    """Files whose bytes are still there, in the order of their deliveries."""
+    found: dict[tuple[DeliveryKey, str], list[int]] = {}
+    for row in workspace.deliveries.quarantined(reason=Reason.ERASED_PERSON):
+        key = DeliveryKey(row["site"], row["feed"], row["delivery_id"])
+        found.setdefault((key, row["ref"]), []).append(int(row["row_number"]))
+    destroyed = {key: workspace.erasures.files_of(key) for key, _ in found}
+    return [
+        Late(key, ref, tuple(sorted(numbers)), key.feed in _OF_SAMPLES)
+        for (key, ref), numbers in sorted(found.items(), key=lambda item: (str(item[0][0]), item[0][1]))
+        if not _hashes(workspace, key, ref) <= destroyed[key]
+    ]
+
+
+def destroy_late(workspace: Workspace, files: Iterable[Late]) -> None:
+    """Destroy these files in the landing store. Call it holding the lake; a kill is finished by calling it again."""
+    for late in files:
+        landing_store.destroy_files(workspace, LATE, late.key, _hashes(workspace, late.key, late.ref))
+
+
+def _hashes(workspace: Workspace, key: DeliveryKey, ref: str) -> set[str]:
+    return {f["sha256"].lower() for f in workspace.deliveries.files(key) if f["ref"] == ref}
