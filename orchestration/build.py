@@ -19,6 +19,7 @@ from assets.feeds.landed import landed, people_specs
 from assets.governance.consent_asset import consent_check
 from assets.governance.consents import consents
 from assets.governance.deliveries import deliveries_asset
+from assets.governance.erasures_asset import erasures
 from assets.governance.linkage_asset import LINKAGE, linkage_asset
 from assets.governance.linkage_score_asset import linkage_score_asset
 from assets.governance.upkeep_assets import UPKEEP
@@ -68,6 +69,7 @@ def build_defs(overrides: Mapping[str, Any] | None = None, settings: Settings | 
             consents,
             deliveries_asset(sites, ends),
             *UPKEEP,
+            erasures,
             linkage_score_asset(examine_linkage),
         ],
         asset_checks=[consent_check(manifest)],

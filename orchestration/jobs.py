@@ -20,8 +20,8 @@ everything = dg.define_asset_job(
 
 upkeep = dg.define_asset_job(
     "upkeep",
-    selection=dg.AssetSelection.assets(["upkeep", "compaction"], ["upkeep", "vacuum"]),
-    description="Small files merged, files that nobody reads taken away. `biodam compact` and `biodam vacuum` do the same.",
+    selection=dg.AssetSelection.assets(["upkeep", "compaction"], ["upkeep", "vacuum"], ["upkeep", "erasures"]),
+    description="Small files merged, files that nobody reads taken away, erasures looked at again. `biodam compact`, `biodam vacuum` and `biodam receipt list` do the same.",
     executor_def=dg.in_process_executor,
 )
 

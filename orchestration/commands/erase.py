@@ -129,7 +129,23 @@ def _carry_out(settings: Settings, erasure_ids: list[str], say: Any) -> list[dic
         raise UserError(
             f"the build failed: {problem}. The person is in no raw table; models may still hold them. Remedy: `biodam run`, then `biodam erase --resume`"
         )
-    return [after_build(workspace, erasure_id, lambda runs: _forget_runs(settings, runs), say) for erasure_id in erasure_ids]
+    done = [after_build(workspace, erasure_id, lambda runs: _forget_runs(settings, runs), say) for erasure_id in erasure_ids]
+    _tell_dagster(settings)
+    return done
+
+
+def _tell_dagster(settings: Settings) -> None:
+    """The receipts of today on the page of erasures; the nightly job draws it again."""
+    settings.export()
+    settings.write_dagster_home()
+    import dagster as dg
+
+    from assets.erasure.standing import standings
+    from assets.governance.erasures_asset import ERASURES, metadata_of
+
+    with dg.DagsterInstance.get() as instance:
+        metadata = metadata_of(standings(settings.workspace()))
+        instance.report_runless_asset_event(dg.AssetMaterialization(ERASURES, metadata=metadata))
 
 
 def _forget_runs(settings: Settings, runs: frozenset[str]) -> None:
@@ -175,12 +191,15 @@ def receipt() -> None:
 @receipt.command("list")
 @click.pass_obj
 def list_(settings: Settings) -> None:
-    """Every erasure, how far it is, and the hash of its receipt."""
+    """Every erasure, how far it is, and whether its receipt still holds. Exit code 1 if anything does not."""
+    from assets.erasure.standing import standings
     from orchestration.commands.show import table
 
-    rows = settings.workspace().erasures.all()
-    names = ("erasure_id", "step", "started_at", "finished_at", "receipt_sha256")
-    click.echo(table(list(names), [[row[n] or "" for n in names] for row in rows]) if rows else "Nobody was erased.")
+    found = standings(settings.workspace())
+    names = ("erasure_id", "step", "started_at", "finished_at", "people", "rows", "problem")
+    click.echo(table(list(names), [[getattr(s, n) for n in names] for s in found]) if found else "Nobody was erased.")
+    if any(s.problem for s in found):
+        sys.exit(FAILED)
 
 
 @receipt.command("verify")
