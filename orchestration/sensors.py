@@ -10,6 +10,7 @@ from pathlib import Path
 import dagster as dg
 
 from assets.landing.door import closed_folders, sha256_of
+from assets.landing.folders import told_names
 from assets.landing.manifest import MANIFEST
 from assets.resources import LakeResource
 from orchestration.jobs import everything
@@ -42,7 +43,7 @@ def waiting_deliveries(inbox: Path) -> set[str]:
     for folder in closed_folders(inbox):
         try:
             manifest = folder / MANIFEST
-            found.add("/".join((*folder.parts[-3:], sha256_of(manifest), str(manifest.stat().st_mtime_ns))))
+            found.add("/".join((*told_names(folder), sha256_of(manifest), str(manifest.stat().st_mtime_ns))))
         except FileNotFoundError:
             continue  # a run has just taken it in
     return found

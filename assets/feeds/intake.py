@@ -15,6 +15,7 @@ from pathlib import Path
 
 from assets.alerts import Alert, raise_alert, safe_message
 from assets.landing.door import admit, closed_folders, recover_stored
+from assets.landing.folders import told_names
 from assets.landing.manifest import MANIFEST
 from assets.landing.workspace import Workspace
 from assets.ledger.deliveries import DeliveryKey
@@ -150,7 +151,7 @@ def _admit(workspace: Workspace, folder: Path, taken: Taken, run_id: str | None,
     try:
         key = admit(workspace, folder)
     except Exception as error:  # one bad delivery must not keep the others outside
-        taken.failures.append(_alert(workspace, "door_failed", "/".join(folder.parts[-3:-1]), error, run_id))
+        taken.failures.append(_alert(workspace, "door_failed", "/".join(told_names(folder)[:2]), error, run_id))
         return None
     taken.keys.append(key)
     row = workspace.deliveries.get(key)

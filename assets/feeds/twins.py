@@ -87,7 +87,7 @@ def _twin(connection: sqlite3.Connection, folder: Path) -> Twin | None:
 def _record(connection: sqlite3.Connection, twin: Twin) -> None:
     manifest, now = twin.manifest, datetime.now(UTC).isoformat(timespec="seconds")
     values: Mapping[str, object] = {
-        "site": manifest.site, "feed": manifest.feed, "delivery_id": manifest.delivery_id, "sequence": manifest.sequence, "period": manifest.period,
+        "site": manifest.site, "feed": manifest.feed, "delivery_id": manifest.delivery_id, "sequence": manifest.sequence, "period": manifest.told_period,
         "manifest_sha256": twin.manifest_sha256, "content_digest": manifest.content_digest, "detail": f"same files as delivery {twin.of}",
         "received_at": now, "closed_at": now, "bytes": sum(f.bytes for f in manifest.files), "delivered": twin.records, "duplicate": twin.records,
     }  # fmt: skip

@@ -27,7 +27,7 @@ from assets.formats.registry_values import Value, ValueReader
 JOIN = "\x1f"
 OTHER_ITEM = "(other)"
 """Stands for an item whose name is no name of a variable: it might be anything."""
-_VARIABLE = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,99}")
+_VARIABLE = re.compile(r"(?!.*\d{6})[A-Za-z][A-Za-z0-9_.-]{0,99}")
 _EVENT_CODE = re.compile(r"[\w.:-]{1,64}")
 _SHORT_NUMBER = re.compile(r"\d{1,9}")
 

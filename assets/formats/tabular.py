@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from assets.formats import answers, dates, values
-from assets.formats.headers import note_header
+from assets.formats.headers import note_header, tellable
 from assets.formats.job import Column, EntityPlan, Job, SourceFile
 from assets.formats.reasons import Fault, FileRefused, Reason
 from assets.formats.spool import spool_type
@@ -47,7 +47,7 @@ class TableReader:
         self._plan, self._zone, self._table = plan, job.time_zone, file.table or plan.name
         self._headers = _Headers(headers, job.options.get("columns", {}).get(plan.name, {}))
         self._headers.check(plan)
-        note_header(job.spool, file.index, self._table, headers)
+        note_header(job.spool, file.index, self._table, headers, self._headers.known(plan))
         found = {name for path in _paths(plan) if (name := self._headers.find(path)) is not None}
         self.needed = [name for name in headers if name in found]
         """Headers that have to be read, in file order."""
@@ -117,13 +117,17 @@ class _Headers:
         if not missing:
             return
         lacking = ", ".join(dict.fromkeys(missing))
-        known = {self._site.get(path, path).casefold() for path in _paths(plan)}
+        known = self.known(plan)
         if not known & set(self._folded):  # then the first row may be a patient, and is not repeated here
             raise FileRefused(
                 Reason.HEADER_MISMATCH, f"missing: {lacking}. None of the {len(self._names)} fields of the first row is a known column"
             )
-        there = ", ".join(name[:64] for name in self._names[:_MOST_NAMES])
+        there = ", ".join(tellable(self._names[:_MOST_NAMES], known))
         raise FileRefused(Reason.HEADER_MISMATCH, f"missing: {lacking}. There are: {there}")
+
+    def known(self, plan: EntityPlan) -> set[str]:
+        """Names of columns that contract or site file know, in lower case."""
+        return {name.casefold() for path in _paths(plan) for name in (path, self._site.get(path, path))}
 
     def called(self, group: str) -> str:
         """What the site calls a field: for people who have to find it in the file."""

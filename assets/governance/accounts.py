@@ -13,6 +13,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from assets.landing.door import closed_folders
+from assets.landing.folders import told_names
 from assets.landing.workspace import Workspace
 from assets.ledger.headers import HeaderChange
 from assets.ledger.schema import DeliveryState
@@ -70,12 +71,14 @@ class Accounts:
     Attributes:
         drift: Deliveries that came with other columns than the one before.
         set_aside: People whom builds leave out, because a model fails on their records.
+        withheld: Values that did not pass because they look like a person's identifier, by delivery and column.
     """
 
     feeds: list[FeedAccount]
     refused: list[RefusedDelivery]
     drift: list[HeaderChange] = field(default_factory=list)
     set_aside: list[Held] = field(default_factory=list)
+    withheld: list[dict[str, Any]] = field(default_factory=list)
 
     @property
     def conserved(self) -> bool:
@@ -110,13 +113,13 @@ def add_up(workspace: Workspace, *, day: date, site: str | None = None) -> Accou
             accounts[key].quarantined[total["reason"]] = int(total["records"])
             listed[key] += int(total["records"])
     for folder in closed_folders(workspace.lake.inbox, site=site):
-        key = (folder.parts[-3], folder.parts[-2])
+        key = told_names(folder)[:2]
         accounts.setdefault(key, FeedAccount(*key, is_known=False)).waiting += 1
     for key, account in accounts.items():
         account.conserved = account.conserved and listed[key] == claimed[key]
         account.late = _is_late(account, _expected_days(workspace.sites, account.site), day)
     chosen = [a for k, a in sorted(accounts.items()) if site is None or k[0] == site]
-    return Accounts(chosen, refused, workspace.headers.changes(site=site), workspace.set_aside.all())
+    return Accounts(chosen, refused, workspace.headers.changes(site=site), workspace.set_aside.all(), workspace.deliveries.withheld(site))
 
 
 def _count(account: FeedAccount, row: Mapping[str, Any]) -> None:

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from assets.landing.folders import key_of
 from assets.landing.manifest import MANIFEST, Manifest, ManifestError, ManifestFile, read_manifest
 from assets.landing.workspace import Workspace
 from assets.ledger.deliveries import DeliveryKey
@@ -46,8 +47,7 @@ def admit(workspace: Workspace, folder: Path) -> DeliveryKey:
     Returns:
         The key under which the ledger knows the delivery.
     """
-    site, feed, name = folder.parts[-3:]
-    key = DeliveryKey(site, feed, _safe(name))
+    key = key_of(folder, workspace.vault.key)
     _set_refused_aside(workspace, key)
     try:
         manifest, digest = read_manifest(folder)
@@ -55,7 +55,7 @@ def admit(workspace: Workspace, folder: Path) -> DeliveryKey:
         return _refuse_unreadable(workspace, folder, key, error)
     known = workspace.deliveries.get(key)
     if known is not None and known["manifest_sha256"] != digest:
-        other = DeliveryKey(site, feed, f"{_safe(name)}~{digest[:8]}")
+        other = DeliveryKey(key.site, key.feed, f"{key.delivery_id}~{digest[:8]}")
         _register(workspace, other, manifest, digest)
         detail = "this delivery id was used before with other content. Remedy: send it again under a new id"
         return _refuse(workspace, folder, other, Refusal("delivery_id_reused", detail))
@@ -124,14 +124,9 @@ def _inbox(workspace: Workspace, key: DeliveryKey) -> Path:
     return workspace.lake.inbox / key.site / key.feed / key.delivery_id
 
 
-def _safe(name: str) -> str:
-    kept = "".join(c if c.isascii() and (c.isalnum() or c in "_.-") else "-" for c in name)[:100]
-    return kept if kept == name else f"{kept[:80]}-{hashlib.sha256(name.encode(errors='surrogateescape')).hexdigest()[:8]}"
-
-
 def _register(workspace: Workspace, key: DeliveryKey, manifest: Manifest, digest: str) -> None:
     workspace.deliveries.register(
-        key, sequence=manifest.sequence, period=manifest.period, manifest_sha256=digest,
+        key, sequence=manifest.sequence, period=manifest.told_period, manifest_sha256=digest,
         content_digest=manifest.content_digest, size=sum(f.bytes for f in manifest.files),
     )  # fmt: skip
 

@@ -6,8 +6,9 @@ The spool is the last place where an identifier stands beside data; it is delete
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +16,15 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from assets.contracts.table import ERASED, NOBODY, Contract, Entity
+from assets.contracts.table import ERASED, NOBODY, Column, Contract, Entity
 from assets.landing.parents import ParentPeople
+from assets.privacy.barrier import withhold
 from assets.privacy.demographics import Demographics, normalise
 from assets.privacy.pseudonyms import RecordSurrogates
 from assets.privacy.residents import normalise_resident_number
 from assets.privacy.scrub import DEMOGRAPHIC_PREFIX, EntityRules, Rule
 from assets.privacy.vault import LOCAL, RESIDENT, Identifier, PersonRef, Resolution, Vault
+from assets.sites.site import is_site_id
 
 _PREFIX = "_identity_"
 _JOIN = "\x1f"
@@ -110,7 +113,7 @@ def _collect_identities(
                 group += [Identifier(LOCAL, site, value)]
             elif system == "at_site":
                 at, _, number = value.partition(_JOIN)
-                group += [Identifier(LOCAL, at, number)] if at and number else []
+                group += [Identifier(LOCAL, at, number)] if is_site_id(at) and number else []
             else:
                 weak += [(local, f"{v}") for v in (value if isinstance(value, tuple) else [f"{system}|{value}"])]
         groups.append(group)
@@ -131,6 +134,7 @@ class Pseudonymiser:
         surrogates: Record surrogates of the site.
         people: Local identifier -> person.
         parents: Records that other records of the delivery take their person from.
+        withheld: Column -> values that did not pass, because they look like a person's identifier.
     """
 
     entity: Entity
@@ -138,6 +142,7 @@ class Pseudonymiser:
     surrogates: RecordSurrogates
     people: Mapping[str, PersonRef]
     parents: ParentPeople | None = None
+    withheld: Counter[str] = field(default_factory=Counter)
 
     @property
     def parent_rule(self) -> Rule | None:
@@ -184,10 +189,17 @@ class Pseudonymiser:
             elif rule.verb in ("record", "key"):
                 out[column.name] = self.surrogates.column(batch[column.name], str(rule.scope))
             else:
-                out[column.name] = batch[column.name].cast(column.arrow_type)
+                out[column.name] = self._passed(column, batch[column.name])
         if (parent := self.parent_rule) is not None and self.parents is not None:
             out[parent.column], out["person_bucket"] = self.parents.of(out[parent.path])
         return out
+
+    def _passed(self, column: Column, values: pa.Array) -> pa.Array:
+        """A column that passes as it is, but for values that look like an identifier."""
+        passed, count = withhold(values.cast(column.arrow_type), column.name, required=column.required)
+        if count:
+            self.withheld[column.name] += count
+        return passed
 
     def _people(self, references: pa.Array) -> tuple[pa.Array, pa.Array]:
         encoded = references.dictionary_encode()

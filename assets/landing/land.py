@@ -141,6 +141,7 @@ class _Delivery:
         self._identity_source = "identity"
         self._receipts: dict[str, CommitReceipt] = {}
         self._repeated: dict[str, frozenset[int]] = {}
+        self._withheld: Counter[tuple[str, str]] = Counter()
 
     def land(self) -> Landing:
         counted = {f.index: self._count(f) for f in self._files}
@@ -287,6 +288,7 @@ class _Delivery:
                 self._landed_by_file.update(written.by_file)
                 duplicates.update(written.dropped_by_file)
             buckets |= written.buckets
+            self._withheld.update({(entity.name, column): n for column, n in maker.withheld.items()})
         self._write_people(resolution)
         return rows, versions, duplicates, buckets - {NOBODY, ERASED}
 
@@ -447,7 +449,7 @@ class _Delivery:
         headers = noted_headers(self._spool, without=self._whole_files) | {
             elements_of(kind): names for kind, names in noted_elements(self._spool).items()
         }
-        receipt = Receipt(files, rows, versions, self._quarantine, headers)
+        receipt = Receipt(files, rows, versions, self._quarantine, headers, self._withheld)
         deliveries.close_landed(self._key, receipt, rule_version=self._workspace.rule_version)
         totals = {n: sum(getattr(f, n) for f in files) for n in ("landed", "quarantined", "duplicate")}
         return Landing(self._key, DeliveryState.LANDED, sum(f.counted for f in files), **totals, rows=rows, buckets=buckets)

@@ -13,6 +13,8 @@ from pathlib import Path, PurePosixPath
 
 import msgspec
 
+from assets.privacy.barrier import WITHHELD, looks_like_identifier
+
 MANIFEST = "manifest.json"
 _ENDINGS = frozenset(
     {
@@ -37,6 +39,7 @@ _ENDINGS = frozenset(
         ".hl7",
     }
 )
+_PERIOD = re.compile(r"[A-Za-z]{1,12}|(?=.*\d)[0-9A-Za-z/~:._ -]{1,40}")
 _ID = re.compile(r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$")
 
 
@@ -73,6 +76,13 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """SHA-256 over the sorted hashes of the files: equal for equal bytes, whatever the names."""
         return hashlib.sha256("\n".join(sorted(f.sha256.lower() for f in self.files)).encode()).hexdigest()
 
+    @property
+    def told_period(self) -> str | None:
+        """The period as ledger and pages may show it; what is more than a date, a number or a word is not told."""
+        if self.period is None or (_PERIOD.fullmatch(self.period) and not looks_like_identifier(self.period)):
+            return self.period
+        return WITHHELD
+
 
 def read_manifest(folder: Path) -> tuple[Manifest, str]:
     """Read and check `manifest.json`.
@@ -89,15 +99,25 @@ def read_manifest(folder: Path) -> tuple[Manifest, str]:
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
         found = re.search(r"at `\$\.?([^`]*)`", str(error))
         where = found.group(1) if found and found.group(1) else "whole file"
-        raise ManifestError(where, f"manifest.json cannot be used: {error}") from error
+        raise ManifestError(where, f"manifest.json cannot be used: {_explained(error)}") from None
     if not _ID.match(manifest.delivery_id):
         raise ManifestError("delivery_id", "delivery_id must be 1 to 100 letters, digits, '_', '.' or '-'")
+    if looks_like_identifier(manifest.delivery_id):
+        raise ManifestError("delivery_id", "delivery_id holds what looks like a person's number. Remedy: number or date deliveries")
     if manifest.sequence < 1:
         raise ManifestError("sequence", "sequence must be a whole number from 1")
     if not manifest.files:
         raise ManifestError("files", "the manifest names no file")
     _check_files(manifest.files)
     return manifest, hashlib.sha256(raw).hexdigest()
+
+
+def _explained(error: Exception) -> str:
+    """What is wrong, without any word of the manifest: a library's message quotes the names of unknown fields."""
+    text = str(error)
+    if "unknown field" in text:
+        return f"it has a field that manifests do not have. Fields are {', '.join(Manifest.__struct_fields__)}"
+    return re.sub(r" - at `.*", "", text) if isinstance(error, msgspec.DecodeError) else type(error).__name__
 
 
 def _check_files(files: Iterable[ManifestFile]) -> None:

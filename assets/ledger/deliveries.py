@@ -13,7 +13,18 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from assets.ledger.schema import DELIVERY, DELIVERY_FILE, ENTITY_COUNT, QUARANTINE, REPLAY, SOURCE_HEADER, TOLD, TRANSITIONS, DeliveryState
+from assets.ledger.schema import (
+    DELIVERY,
+    DELIVERY_FILE,
+    ENTITY_COUNT,
+    QUARANTINE,
+    REPLAY,
+    SOURCE_HEADER,
+    TOLD,
+    TRANSITIONS,
+    WITHHELD,
+    DeliveryState,
+)
 
 
 class IllegalTransition(RuntimeError):
@@ -62,13 +73,19 @@ class QuarantineRow:
 
 @dataclass(frozen=True)
 class Receipt:
-    """What `close_landed` records for a delivery. `headers`: delivered table -> its column names, for tables that have some."""
+    """What `close_landed` records for a delivery.
+
+    Attributes:
+        headers: Delivered table -> its column names, for tables that have some.
+        withheld: (raw table's entity, column) -> values that did not pass, because they look like a person's identifier.
+    """
 
     files: Sequence[FileCount]
     entities: Mapping[str, int]
     versions: Mapping[str, int]
     quarantine: Iterable[QuarantineRow] = field(default_factory=tuple)
     headers: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    withheld: Mapping[tuple[str, str], int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -158,7 +175,7 @@ class Deliveries:
         """Record the counts and quarantine of a delivery and mark it landed, in one transaction."""
         ident = {"site": key.site, "feed": key.feed, "delivery_id": key.delivery_id}
         with self._engine.begin() as connection:
-            for table in (DELIVERY_FILE, ENTITY_COUNT, QUARANTINE, SOURCE_HEADER):
+            for table in (DELIVERY_FILE, ENTITY_COUNT, QUARANTINE, SOURCE_HEADER, WITHHELD):
                 connection.execute(table.delete().where(_is(table, key)))
             _insert(connection, DELIVERY_FILE, [{**ident, **vars(f)} for f in receipt.files])
             counts = [{**ident, "entity": e, "landed": n, "table_version": receipt.versions.get(e)} for e, n in receipt.entities.items()]
@@ -168,6 +185,8 @@ class Deliveries:
             sequence: int = connection.execute(sa.select(DELIVERY.c.sequence).where(_is(DELIVERY, key))).scalar_one()
             headers = [{**ident, "source_table": t, "sequence": sequence, "columns": list(c)} for t, c in receipt.headers.items()]
             _insert(connection, SOURCE_HEADER, headers)
+            withheld = [{**ident, "entity": e, "column_name": c, "withheld": n} for (e, c), n in receipt.withheld.items()]
+            _insert(connection, WITHHELD, withheld)
             totals = {n: sum(getattr(f, n) for f in receipt.files) for n in ("landed", "quarantined", "duplicate")}
             totals["delivered"] = sum(f.counted for f in receipt.files)
             connection.execute(DELIVERY.update().where(_is(DELIVERY, key)).values(**totals))
@@ -328,6 +347,14 @@ class Deliveries:
         )
         with self._engine.connect() as connection:
             return [dict(r) for r in connection.execute(query.order_by(c.site, c.feed, c.reason)).mappings()]
+
+    def withheld(self, site: str | None = None) -> list[dict[str, Any]]:
+        """Values that did not pass because they look like a person's identifier: site, feed, delivery_id, entity, column_name, withheld."""
+        query = sa.select(WITHHELD).order_by(*WITHHELD.primary_key.columns)
+        if site is not None:
+            query = query.where(WITHHELD.c.site == site)
+        with self._engine.connect() as connection:
+            return [dict(r) for r in connection.execute(query).mappings()]
 
 
 def _is(table: sa.Table, key: DeliveryKey) -> sa.ColumnElement[bool]:

@@ -35,6 +35,11 @@ KINDS = ("hospital", "biobank", "registry", "agency", "consent_service")
 LEGAL_BASES = ("consented", "published")
 
 
+def is_site_id(text: str) -> bool:
+    """Has a text the form of a site id?"""
+    return _SITE_ID.match(text) is not None
+
+
 class SiteError(ValueError):
     """A site file does not hold; the message names file, line, field and remedy."""
 
@@ -142,7 +147,7 @@ class _Reader:
     def site(self) -> Site:
         self._only(self._raw, {"site", "name", "kind", "legal_basis", "owner", "expected_every_days", "feeds", "codes"}, "")
         site = self._text("site")
-        if not _SITE_ID.match(site):
+        if not is_site_id(site):
             self._complain("site", f"{site!r} is no site id", "use lower case letters, digits and _, starting with a letter")
         if site != self._path.stem:
             self._complain("site", f"{site!r} differs from the file name", f"write site = {self._path.stem!r}")

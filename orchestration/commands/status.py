@@ -37,6 +37,7 @@ def as_dict(settings: Settings, accounts: Accounts) -> dict[str, Any]:
         "feeds": [f.as_json() for f in accounts.feeds],
         "refused": [asdict(r) for r in accounts.refused],
         "drift": [asdict(c) for c in accounts.drift],
+        "withheld": accounts.withheld,
         "set_aside": [h.shown() for h in accounts.set_aside],
     }
 
@@ -81,6 +82,14 @@ def as_text(settings: Settings, accounts: Accounts) -> str:
             "Deliveries with other columns than the one before (what no rule names does not pass; a needed column that is gone is refused)"
         )
         parts.append(table(["delivery", "columns"], [[f"{c.site}/{c.feed}/{c.delivery_id}", c.said] for c in accounts.drift]))
+    if accounts.withheld:
+        parts.append(
+            "Values that did not pass, because they look like a person's number or address (correct the column map of the site file, or the source)"
+        )
+        held_back = [
+            [f"{w['site']}/{w['feed']}/{w['delivery_id']}", w["entity"], w["column_name"], w["withheld"]] for w in accounts.withheld
+        ]
+        parts.append(table(["delivery", "table", "column", "values"], held_back))
     if accounts.set_aside:
         parts.append("People left out of all tables, because a model fails on their records (docs/OPERATIONS.md)")
         held = [[h.bucket, h.model, h.message, "; ".join(h.places[:6])] for h in accounts.set_aside]
