@@ -173,16 +173,6 @@ SOURCE_HEADER = sa.Table(
 )
 """Grain: one table of one landed delivery, with the names of the columns it came with, sorted."""
 
-WITHHELD = sa.Table(
-    "withheld_value",
-    METADATA,
-    *(sa.Column(c, sa.String, primary_key=True) for c in _KEY),
-    sa.Column("entity", sa.String, primary_key=True),
-    sa.Column("column_name", sa.String, primary_key=True),
-    sa.Column("withheld", sa.BigInteger, nullable=False),
-)
-"""Grain: one column of a raw table in one landed delivery, with how many values did not pass because they look like a person's identifier."""
-
 LEDGER_VERSION = sa.Table("ledger_version", METADATA, sa.Column("version", sa.Integer, primary_key=True, autoincrement=False))
 """Grain: one row, the version of this database. Before version 2 there was no such table."""
 
