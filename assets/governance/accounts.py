@@ -119,7 +119,7 @@ def add_up(workspace: Workspace, *, day: date, site: str | None = None) -> Accou
         account.conserved = account.conserved and listed[key] == claimed[key]
         account.late = _is_late(account, _expected_days(workspace.sites, account.site), day)
     chosen = [a for k, a in sorted(accounts.items()) if site is None or k[0] == site]
-    return Accounts(chosen, refused, workspace.headers.changes(site=site), workspace.set_aside.all(), workspace.deliveries.withheld(site))
+    return Accounts(chosen, refused, workspace.headers.changes(site=site), workspace.set_aside.all(), workspace.withheld(site))
 
 
 def _count(account: FeedAccount, row: Mapping[str, Any]) -> None:

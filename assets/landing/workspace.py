@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -25,6 +26,7 @@ from assets.ledger.schema import open_ledger
 from assets.ledger.set_aside import SetAside
 from assets.ledger.stamps import Stamps
 from assets.ledger.upkeep import UpkeepBooks
+from assets.ledger.withheld import withheld_values
 from assets.privacy.keys import KeyProblem
 from assets.privacy.vault import Vault, open_vault
 from assets.sites.site import Site, load_sites
@@ -66,6 +68,10 @@ class Workspace:
     def deliveries(self) -> Deliveries:
         """Delivery rows."""
         return Deliveries(self._engine)
+
+    def withheld(self, site: str | None = None) -> list[dict[str, Any]]:
+        """Values that did not pass because they look like an identifier, by delivery and column."""
+        return withheld_values(self._engine, site)
 
     @cached_property
     def commits(self) -> Commits:

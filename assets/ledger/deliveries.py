@@ -13,18 +13,9 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from assets.ledger.schema import (
-    DELIVERY,
-    DELIVERY_FILE,
-    ENTITY_COUNT,
-    QUARANTINE,
-    REPLAY,
-    SOURCE_HEADER,
-    TOLD,
-    TRANSITIONS,
-    WITHHELD,
-    DeliveryState,
-)
+from assets.ledger import schema
+from assets.ledger.schema import DELIVERY, QUARANTINE, REPLAY, TOLD, TRANSITIONS, DeliveryState
+from assets.ledger.withheld import keep_withheld
 
 
 class IllegalTransition(RuntimeError):
@@ -73,12 +64,7 @@ class QuarantineRow:
 
 @dataclass(frozen=True)
 class Receipt:
-    """What `close_landed` records for a delivery.
-
-    Attributes:
-        headers: Delivered table -> its column names, for tables that have some.
-        withheld: (raw table's entity, column) -> values that did not pass, because they look like a person's identifier.
-    """
+    """What `close_landed` records. `headers`: table -> its column names. `withheld`: (entity, column) -> values that looked like an identifier."""
 
     files: Sequence[FileCount]
     entities: Mapping[str, int]
@@ -175,18 +161,17 @@ class Deliveries:
         """Record the counts and quarantine of a delivery and mark it landed, in one transaction."""
         ident = {"site": key.site, "feed": key.feed, "delivery_id": key.delivery_id}
         with self._engine.begin() as connection:
-            for table in (DELIVERY_FILE, ENTITY_COUNT, QUARANTINE, SOURCE_HEADER, WITHHELD):
+            for table in (schema.DELIVERY_FILE, schema.ENTITY_COUNT, QUARANTINE, schema.SOURCE_HEADER):
                 connection.execute(table.delete().where(_is(table, key)))
-            _insert(connection, DELIVERY_FILE, [{**ident, **vars(f)} for f in receipt.files])
+            _insert(connection, schema.DELIVERY_FILE, [{**ident, **vars(f)} for f in receipt.files])
             counts = [{**ident, "entity": e, "landed": n, "table_version": receipt.versions.get(e)} for e, n in receipt.entities.items()]
-            _insert(connection, ENTITY_COUNT, counts)
+            _insert(connection, schema.ENTITY_COUNT, counts)
             rows = [{**ident, **vars(q), "rule_version": rule_version} for q in receipt.quarantine]
             _insert(connection, QUARANTINE, rows)
             sequence: int = connection.execute(sa.select(DELIVERY.c.sequence).where(_is(DELIVERY, key))).scalar_one()
             headers = [{**ident, "source_table": t, "sequence": sequence, "columns": list(c)} for t, c in receipt.headers.items()]
-            _insert(connection, SOURCE_HEADER, headers)
-            withheld = [{**ident, "entity": e, "column_name": c, "withheld": n} for (e, c), n in receipt.withheld.items()]
-            _insert(connection, WITHHELD, withheld)
+            _insert(connection, schema.SOURCE_HEADER, headers)
+            keep_withheld(connection, ident, receipt.withheld)
             totals = {n: sum(getattr(f, n) for f in receipt.files) for n in ("landed", "quarantined", "duplicate")}
             totals["delivered"] = sum(f.counted for f in receipt.files)
             connection.execute(DELIVERY.update().where(_is(DELIVERY, key)).values(**totals))
@@ -266,13 +251,13 @@ class Deliveries:
     def files(self, key: DeliveryKey) -> list[dict[str, Any]]:
         """File rows of one delivery."""
         with self._engine.connect() as connection:
-            query = sa.select(DELIVERY_FILE).where(_is(DELIVERY_FILE, key)).order_by(DELIVERY_FILE.c.file_index)
+            query = sa.select(schema.DELIVERY_FILE).where(_is(schema.DELIVERY_FILE, key)).order_by(schema.DELIVERY_FILE.c.file_index)
             return [dict(r) for r in connection.execute(query).mappings()]
 
     def entity_counts(self, key: DeliveryKey) -> list[dict[str, Any]]:
         """Rows that one delivery added to each raw table."""
         with self._engine.connect() as connection:
-            query = sa.select(ENTITY_COUNT).where(_is(ENTITY_COUNT, key)).order_by(ENTITY_COUNT.c.entity)
+            query = sa.select(schema.ENTITY_COUNT).where(_is(schema.ENTITY_COUNT, key)).order_by(schema.ENTITY_COUNT.c.entity)
             return [dict(r) for r in connection.execute(query).mappings()]
 
     def close_replayed(self, key: DeliveryKey, receipt: ReplayReceipt, *, rule_version: str) -> None:
@@ -284,7 +269,7 @@ class Deliveries:
             _insert(connection, QUARANTINE, [{**ident, **vars(q), "rule_version": rule_version} for q in receipt.quarantine])
             left = sa.select(QUARANTINE.c.file_index, sa.func.sum(QUARANTINE.c.records)).where(_is(QUARANTINE, key), _open_entry())
             quarantined: dict[int, int] = {i or 0: n for i, n in connection.execute(left.group_by(QUARANTINE.c.file_index)).tuples()}
-            for row in connection.execute(sa.select(DELIVERY_FILE).where(_is(DELIVERY_FILE, key))).mappings().all():
+            for row in connection.execute(sa.select(schema.DELIVERY_FILE).where(_is(schema.DELIVERY_FILE, key))).mappings().all():
                 index = row["file_index"]
                 values = {
                     "counted": receipt.counted.get(index, row["counted"]), "quarantined": quarantined.get(index, 0),
@@ -292,21 +277,23 @@ class Deliveries:
                 }  # fmt: skip
                 if values["counted"] != values["landed"] + values["quarantined"] + values["duplicate"]:
                     raise IllegalTransition(f"the accounts of {key} would not add up for {row['ref']}; nothing was recorded")
-                where = sa.and_(_is(DELIVERY_FILE, key), DELIVERY_FILE.c.file_index == index)
-                connection.execute(DELIVERY_FILE.update().where(where).values(**values))
+                where = sa.and_(_is(schema.DELIVERY_FILE, key), schema.DELIVERY_FILE.c.file_index == index)
+                connection.execute(schema.DELIVERY_FILE.update().where(where).values(**values))
             self._add_entities(connection, key, receipt)
-            c = DELIVERY_FILE.c
-            sums = sa.select(*(sa.func.sum(c[n]) for n in ("counted", "landed", "quarantined", "duplicate"))).where(_is(DELIVERY_FILE, key))
+            c = schema.DELIVERY_FILE.c
+            sums = sa.select(*(sa.func.sum(c[n]) for n in ("counted", "landed", "quarantined", "duplicate"))).where(
+                _is(schema.DELIVERY_FILE, key)
+            )
             totals = dict(zip(("delivered", "landed", "quarantined", "duplicate"), connection.execute(sums).one(), strict=True))
             connection.execute(DELIVERY.update().where(_is(DELIVERY, key)).values(**totals))
 
     def _add_entities(self, connection: sa.Connection, key: DeliveryKey, receipt: ReplayReceipt) -> None:
-        known = {r.entity: r.landed for r in connection.execute(sa.select(ENTITY_COUNT).where(_is(ENTITY_COUNT, key)))}
+        known = {r.entity: r.landed for r in connection.execute(sa.select(schema.ENTITY_COUNT).where(_is(schema.ENTITY_COUNT, key)))}
         for entity, rows in receipt.entities.items():
-            connection.execute(ENTITY_COUNT.delete().where(_is(ENTITY_COUNT, key), ENTITY_COUNT.c.entity == entity))
+            connection.execute(schema.ENTITY_COUNT.delete().where(_is(schema.ENTITY_COUNT, key), schema.ENTITY_COUNT.c.entity == entity))
             total, version = known.get(entity, 0) + rows, receipt.versions.get(entity)
             values = {"site": key.site, "feed": key.feed, "delivery_id": key.delivery_id, "entity": entity, "landed": total}
-            connection.execute(ENTITY_COUNT.insert().values(**values, table_version=version))
+            connection.execute(schema.ENTITY_COUNT.insert().values(**values, table_version=version))
 
     def quarantine_history(self, key: DeliveryKey) -> list[dict[str, Any]]:
         """Every quarantine row of a delivery, oldest first, with `replay`: number of the replay that settled it, None where it is open."""
@@ -347,14 +334,6 @@ class Deliveries:
         )
         with self._engine.connect() as connection:
             return [dict(r) for r in connection.execute(query.order_by(c.site, c.feed, c.reason)).mappings()]
-
-    def withheld(self, site: str | None = None) -> list[dict[str, Any]]:
-        """Values that did not pass because they look like a person's identifier: site, feed, delivery_id, entity, column_name, withheld."""
-        query = sa.select(WITHHELD).order_by(*WITHHELD.primary_key.columns)
-        if site is not None:
-            query = query.where(WITHHELD.c.site == site)
-        with self._engine.connect() as connection:
-            return [dict(r) for r in connection.execute(query).mappings()]
 
 
 def _is(table: sa.Table, key: DeliveryKey) -> sa.ColumnElement[bool]:

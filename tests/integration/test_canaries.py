@@ -92,7 +92,7 @@ def test_the_vault_holds_none_in_clear(planted: Planted) -> None:
 
 
 def test_what_did_not_pass_is_counted_by_column(planted: Planted) -> None:
-    found = Counter(row["feed"] for row in planted.workspace.deliveries.withheld())
+    found = Counter(row["feed"] for row in planted.workspace.withheld())
     assert found.keys() >= {"emr_csv", "omop", "fhir_r4", "hl7_v2", "claims_nhis", "lims"}
 
 
