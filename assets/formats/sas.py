@@ -29,6 +29,7 @@ from assets.formats.reasons import Fault, FileRefused, Reason
 from assets.formats.spool import Rejection, Spool
 from assets.formats.tabular import TableReader, Texts
 from assets.formats.text import null_texts
+from assets.formats.xpt_guard import contradiction
 
 _BYTES = "ISO-8859-1"
 """Each byte a letter: texts come through as they are."""
@@ -116,6 +117,8 @@ class SasReader:
             raw.seek(0)
             if self._job.format == "xpt" and _has_second_member(raw.read):
                 raise FileRefused(Reason.NOT_SAS, "several data sets in one transport file: send one a file")
+        if self._job.format == "xpt" and (said := contradiction(file.path)) is not None:
+            raise FileRefused(Reason.NOT_SAS, f"{said}: damaged, send it again")
 
     def _encoding(self, file: SourceFile) -> str:
         """What the site file declares; else what the data set itself says of its texts. A transport file says nothing."""

@@ -11,8 +11,8 @@ import pyreadstat
 import pytest
 
 from assets.formats import sas
-from assets.formats.count import count_records
 from assets.formats.count_sas import sas7bdat_rows, transport_rows
+from assets.formats.xpt_guard import contradiction
 from tests.sas_files import DAY, KIM, PATIENT, Column, sas7bdat, transport
 
 Read = Callable[..., Any]
@@ -53,12 +53,40 @@ def test_a_planted_crash_costs_its_row_only(jobs: Any) -> None:
     assert done.files[0].records == 21
 
 
-def test_a_transport_file_cut_in_a_row_is_counted_with_that_row(read: Read, tmp_path: Path) -> None:
-    """The parser drops what is left of the row and says nothing; the counter counts it, so landing holds the file back."""
+def _flip(data: bytes, at: int, bits: int) -> bytes:
+    return data[:at] + bytes([data[at] ^ bits]) + data[at + 1 :]
+
+
+LONG = {"PATNO": [f"{n:030d}" for n in range(20)], "BIRTH": [DAY] * 20}
+WIDTH, PLACE = 8 * 80 + 5, 8 * 80 + 140 + 87
+"""Of a column of a transport file: the low byte of the first one's width and of the second one's place in the row."""
+
+
+@pytest.mark.parametrize("version", [5, 8])
+@pytest.mark.parametrize(
+    ("harm", "said"),
+    [
+        pytest.param(lambda whole: _flip(whole, WIDTH, 1), "places and the widths", id="a width"),
+        pytest.param(lambda whole: _flip(whole, PLACE, 1), "places and the widths", id="a place"),
+        pytest.param(
+            lambda whole: whole.replace(b"HEADER RECORD*******OBS", b"HEADER RECORD*******OBT"), "no header", id="the header of its rows"
+        ),
+        pytest.param(lambda whole: whole[:-160], "row", id="cut off"),
+        pytest.param(lambda whole: _flip(whole, len(whole) - 1, 1), "row", id="something behind the last row"),
+    ],
+)
+def test_a_transport_file_that_contradicts_itself_is_refused(
+    read: Read, tmp_path: Path, version: int, harm: Callable[[bytes], bytes], said: str
+) -> None:
+    """The parser read other rows than were sent, or fewer, and said nothing: the file was held back only where the counts of both differed."""
     path = tmp_path / "patient.xpt"
-    path.write_bytes(transport({"PATNO": [f"{n:030d}" for n in range(20)], "BIRTH": [DAY] * 20})[:-160])
-    found = read("xpt", "emr_csv", {"patient.xpt": path}, options=SIMPLE)
-    assert count_records(path, "xpt").records == found.files[0]["records"] + found.files[0]["rejected"] + 1
+    whole = transport(LONG, version=version)
+    path.write_bytes(whole)
+    assert contradiction(path) is None
+    path.write_bytes(harm(whole))
+    (file,) = read("xpt", "emr_csv", {"patient.xpt": path}, options=SIMPLE).files
+    assert (file["reason"], file["records"]) == ("not_sas", 0)
+    assert said in file["detail"]
 
 
 def test_pages_that_are_missing_are_seen(tmp_path: Path) -> None:
