@@ -72,8 +72,8 @@ test: setup ## the whole test suite
 slow: setup ## tests that take minutes
 	@$(BIN)/python -m pytest -q -m slow
 
-faults: setup ## every fault scenario, long ones too, and a table of what held; REPORT=docs/FAULTS.md writes the table there
-	@$(BIN)/python -m pytest -q -n 2 --dist worksteal -m scenario $(if $(REPORT),--fault-report $(REPORT))
+faults: setup ## every fault scenario, long ones too, and a table of what held; REPORT=docs/FAULTS.md writes it there, SITES=all tries every system call
+	@$(BIN)/python -m pytest -q -n 2 --dist worksteal -m scenario --fault-costs 20 $(if $(SITES),--fault-sites $(SITES) --timeout 0) $(if $(REPORT),--fault-report $(REPORT))
 
 ui: setup ## Dagster on this lake, http://127.0.0.1:3000
 	@$(BIN)/biodam ui

@@ -20,6 +20,7 @@ from tests.faults.report import (  # noqa: F401 - hooks
     pytest_addoption,
     pytest_collection_modifyitems,
     pytest_runtest_logreport,
+    pytest_runtest_makereport,
     pytest_terminal_summary,
 )
 from tests.scheduling import pytest_xdist_make_scheduler  # noqa: F401 - a hook

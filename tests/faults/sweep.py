@@ -1,8 +1,9 @@
 """Every writer of a lake, with one writing system call made to fail, and then once more without: is anything lost, doubled or silent?
 
 Run as a program under the shim (`shim.c`); each case is a fork of it, so that the libraries are imported once.
-    python -m tests.faults.sweep FOLDER '[[nth, error, lasting], ...]'
-prints the number of writing calls of a run without faults, then one JSON line a case. `error`: -1 kills, else an errno.
+    python -m tests.faults.sweep FOLDER '[[share, error, lasting], ...]'
+prints the number of writing calls of a run without faults, then one JSON line a case. `share`: which of these calls, from 0 to 1; null: each of them, one
+case a call. `error`: -1 kills, else an errno.
 """
 
 from __future__ import annotations
@@ -152,4 +153,5 @@ if __name__ == "__main__":
     calls = count(place)
     print(json.dumps({"calls": calls}), flush=True)  # noqa: T201 - read by the test
     for share, error_number, keeps in json.loads(sys.argv[2]):
-        print(json.dumps(case(place, max(1, round(share * calls)), error_number, keeps)), flush=True)  # noqa: T201
+        for site in range(1, calls + 1) if share is None else [max(1, round(share * calls))]:
+            print(json.dumps(case(place, site, error_number, keeps)), flush=True)  # noqa: T201

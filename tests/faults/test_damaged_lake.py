@@ -57,27 +57,34 @@ def test_bit_rot_in_every_file_is_named_not_served_and_repaired(damaged: Biodam,
     assert damaged.fingerprints() == built_once.second
 
 
-@pytest.mark.parametrize(
-    ("harm", "target", "kind"),
-    [
-        pytest.param(zero, "raw/emr_csv/lab_result", "log", marks=pytest.mark.scenario("31 power loss")),
-        pytest.param(cut, "raw/emr_csv/lab_result", "data", marks=pytest.mark.scenario("31 power loss")),
-        pytest.param(remove, "omop/measurement", "data", marks=pytest.mark.scenario("33 lost data file, log, checkpoint")),
-    ],
-)
-def test_damaged_table_stops_the_next_run_and_is_repaired(
-    damaged: Biodam, built_once: Built, harm: Callable[[Path], None], target: str, kind: str
-) -> None:
-    """Every kind of harm to every kind of file is in tests/unit/upkeep; here the whole way, by the command line."""
-    folder = damaged.lake / "tables" / target
+Harm = tuple[Callable[[Path], None], str, str]
+POWER_LOSS: list[Harm] = [(zero, "raw/emr_csv/lab_result", "log"), (cut, "raw/emr_csv/patient", "data")]
+LOST: list[Harm] = [(remove, "omop/measurement", "data"), (remove, "raw/emr_csv/diagnosis", "log")]
+
+
+def do(harm: Callable[[Path], None], folder: Path, kind: str) -> None:
+    """Harm the newest log file of a table, or a data file that it adds."""
     newest = sorted(folder.glob("_delta_log/*.json"))[-1]
     added = [json.loads(line)["add"]["path"] for line in newest.read_text().splitlines() if '"add"' in line]
     harm(newest if kind == "log" else folder / added[0])
+
+
+@pytest.mark.parametrize(
+    "harms",
+    [
+        pytest.param(POWER_LOSS, marks=pytest.mark.scenario("31 power loss")),
+        pytest.param(LOST, marks=pytest.mark.scenario("33 lost data file, log, checkpoint")),
+    ],
+)
+def test_damaged_tables_stop_the_next_run_and_are_repaired(damaged: Biodam, built_once: Built, harms: list[Harm]) -> None:
+    """Every kind of harm to every kind of file is in tests/unit/upkeep; here the whole way, by the command line."""
+    for harm, table, kind in harms:
+        do(harm, damaged.lake / "tables" / table, kind)
     deliver_hospital(damaged.lake, sequence=3, hba1c=6.4)
     stopped = damaged("run", check=False)
     assert stopped.returncode == 1, "a run went on over a damaged table"
     assert "biodam repair" in stopped.stderr
-    assert target == "omop/measurement" or damaged.fingerprints() == built_once.second, "what is not damaged is still served"
+    assert harms is LOST or damaged.fingerprints() == built_once.second, "what is not damaged is still served"
     damaged("repair")
     damaged("run")
     assert damaged("verify", "--deep").returncode == 0
