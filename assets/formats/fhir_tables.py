@@ -90,7 +90,7 @@ class Tables:
     def add_learned(self, rows: Sequence[Any], numbers: Sequence[int], file: int) -> None:
         """Place structs of learned types, of a file."""
         self._file = file
-        members: dict[type, tuple[list[Any], list[int]]] = {kind: ([], []) for kind in set(map(type, rows))}
+        members: dict[type, tuple[list[Any], list[int]]] = {kind: ([], []) for kind in dict.fromkeys(map(type, rows))}
         if len(members) == 1:
             members = {type(rows[0]): (list(rows), list(numbers))}
         else:
