@@ -64,10 +64,10 @@ def resolve_people(
         for batch in read_spool(path):
             if rules[name].identity:
                 _collect_identities(batch, rules[name], site, groups, weak, seen)
-            if rules[name].demographics:
-                _collect_demographics(batch, rules[name], said)
             for column in person_columns:
                 references.update(v for v in pc.unique(batch[column]).to_pylist() if v is not None)
+        if rules[name].demographics:
+            said |= _demographics(path, rules[name])
     found = vault.resolve(site=site, delivery=delivery, groups=groups, locals_=references, weak=weak)
     if said:
         homes = {local: home.person_id for local, home in found.homes.items() if home.bucket != ERASED}
@@ -75,15 +75,44 @@ def resolve_people(
     return found
 
 
-def _collect_demographics(batch: pa.RecordBatch, rules: EntityRules, said: dict[str, Demographics]) -> None:
-    """What rows say of a person; the last row that says anything holds."""
-    columns = [batch[_PREFIX + LOCAL].to_pylist(), *(batch[_PREFIX + DEMOGRAPHIC_PREFIX + f].to_pylist() for f in rules.demographics)]
-    for local, *values in dict.fromkeys(zip(*columns, strict=True)):
-        if local is None:
-            continue
-        words = normalise(dict(zip(rules.demographics, values, strict=True)))
-        if words.says_anything:
-            said[local] = words
+def _demographics(path: Path, rules: EntityRules) -> dict[str, Demographics]:
+    """What rows say of a person; the last row that says anything holds. Of most people only the last row is looked at."""
+    last: dict[str | None, int] = {}
+    position = 0
+    for batch in read_spool(path):
+        last.update(zip(batch[_PREFIX + LOCAL].to_pylist(), range(position, position + batch.num_rows), strict=True))
+        position += batch.num_rows
+    last.pop(None, None)
+    said, silent = _described(path, rules, np.array(sorted(last.values()), np.int64))
+    if silent:
+        found, _ = _described(path, rules, None, only=pa.array(sorted(silent), pa.string()))
+        said |= found
+    return said
+
+
+def _described(
+    path: Path, rules: EntityRules, places: np.ndarray | None, *, only: pa.Array | None = None
+) -> tuple[dict[str, Demographics], set[str]]:
+    """(what rows at some places, or those of some people, say; of whom they say nothing)."""
+    said: dict[str, Demographics] = {}
+    silent: set[str] = set()
+    names = [_PREFIX + LOCAL, *(_PREFIX + DEMOGRAPHIC_PREFIX + field for field in rules.demographics)]
+    position = 0
+    for whole in read_spool(path):
+        batch = whole.select(names)
+        if places is not None:
+            first, behind = np.searchsorted(places, (position, position + batch.num_rows))
+            batch = batch.take(pa.array(places[first:behind] - position))
+        if only is not None:
+            batch = batch.filter(pc.is_in(batch[0], value_set=only))
+        position += whole.num_rows
+        for local, *values in dict.fromkeys(zip(*(column.to_pylist() for column in batch.columns), strict=True)):
+            words = normalise(dict(zip(rules.demographics, values, strict=True)))
+            if words.says_anything:
+                said[local] = words
+            else:
+                silent.add(local)
+    return said, silent
 
 
 def _collect_identities(

@@ -11,11 +11,13 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from assets.privacy.demographics import Demographics
+from assets.privacy.bulk import among_people, insert_rows, rows_of
+from assets.privacy.demographics import Demographics, blocks_of
 from assets.privacy.keyring import Keyring, require_current
-from assets.privacy.vault_schema import BLOCKS, DEMOGRAPHIC, IDENTIFIER, PERSON, read_rows
+from assets.privacy.vault_schema import BLOCKS, DEMOGRAPHIC, IDENTIFIER, PERSON
 
 _CHUNK = 10_000
+_COLUMNS = ("site", "person_id", "sequence", "digest", "sealed", "seal_version", "is_compared", *BLOCKS)
 
 
 @dataclass(frozen=True)
@@ -55,23 +57,17 @@ def keep_demographics(connection: sa.Connection, keys: Keyring, site: str, seque
 
 def _keep(connection: sa.Connection, keys: Keyring, site: str, sequence: int, said: Mapping[int, Demographics]) -> int:
     c = DEMOGRAPHIC.c
-    query = sa.select(c.person_id, c.sequence, c.digest).where(c.site == site, c.person_id.in_(list(said)))
-    known = {person: (at, bytes(digest)) for person, at, digest in read_rows(connection, query)}
-    rows = []
-    for person, demographics in said.items():
-        text = demographics.to_text()
-        digest = keys.root.lookup("demographics", site, text)
-        at, before = known.get(person, (-1, b""))
-        if at > sequence or before == digest:
-            continue
-        rows.append({
-            "site": site, "person_id": person, "sequence": sequence, "digest": digest, "sealed": keys.seals.seal(text),
-            "seal_version": keys.seals.newest, "is_compared": False, **dict(zip(BLOCKS, demographics.blocks(keys.root), strict=True)),
-        })  # fmt: skip
-    if rows:
-        stale = [r["person_id"] for r in rows if r["person_id"] in known]
+    query = sa.select(c.person_id, c.sequence, c.digest).where(c.site == site, among_people(c.person_id))
+    known = {person: (at, bytes(digest)) for person, at, digest in rows_of(connection, query, said)}
+    texts = {person: demographics.to_text() for person, demographics in said.items()}
+    digests = dict(zip(texts, keys.root.lookups(("demographics", site, text) for text in texts.values()), strict=True))
+    new = [p for p, digest in digests.items() if (seen := known.get(p, (-1, b"")))[0] <= sequence and seen[1] != digest]
+    if stale := [p for p in new if p in known]:
         connection.execute(DEMOGRAPHIC.delete().where(c.site == site, c.person_id.in_(stale)))
-        connection.execute(DEMOGRAPHIC.insert(), rows)
+    sealed = keys.seals.seal_all([texts[p] for p in new])
+    blocks = blocks_of([said[p] for p in new], keys.root)
+    rows = [(site, p, sequence, digests[p], text, keys.seals.newest, False, *of) for p, text, of in zip(new, sealed, blocks, strict=True)]
+    insert_rows(connection, DEMOGRAPHIC, _COLUMNS, rows)
     return len(rows)
 
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 import json
 import re
 import unicodedata
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
 
 from assets.privacy.hangul import sound
 from assets.privacy.keys import VaultKey
@@ -19,6 +20,7 @@ FIELDS = ("name", "other_name", "family", "given", "birth_date", "sex", "phone",
 """What a section `demographics` may name. `other_name` is the name in another script; `line` may hold the whole address."""
 
 _HANGUL, _LATIN = re.compile(r"[가-힣]"), re.compile(r"[A-Za-z]")
+_NOT_HANGUL = re.compile(r"[^가-힣]+")
 _NOT_WORD, _DIGITS = re.compile(r"[^0-9a-z가-힣]+"), re.compile(r"\d+")
 _SEX = {
     "m": "M",
@@ -69,26 +71,38 @@ class Demographics:
 
     def to_text(self) -> str:
         """For sealing."""
-        return json.dumps([*asdict(self).values()], ensure_ascii=False, separators=(",", ":"))
+        return json.dumps([*vars(self).values()], ensure_ascii=False, separators=(",", ":"))
 
     @classmethod
     def of_text(cls, text: str) -> Demographics:
         """What `to_text` made."""
         return cls(*json.loads(text))
 
-    def blocks(self, key: VaultKey) -> tuple[int | None, ...]:
-        """Keyed columns in the order of `BLOCKS`: two records are compared where one of them is equal.
-
-        Name and birth date; its sound and birth date; telephone and month of birth; telephone and sound; birth date, region and address.
-        """
-        heard = sound(self.name or self.roman)
+    def _shared(self) -> tuple[str | None, ...]:
+        """What two records share that are compared, in the order of `BLOCKS`; None where a part of it is empty."""
+        heard, birth, phone = sound(self.name or self.roman), self.birth_date, self.phone
         return (
-            _block(key, "name", self.name, self.birth_date),
-            _block(key, "sound", heard, self.birth_date),
-            _block(key, "phone", self.phone, self.birth_date[:6]),
-            _block(key, "phone_name", self.phone, heard),
-            _block(key, "address", self.birth_date, self.region, self.address),
+            self.name and birth and f"{self.name}\x1f{birth}",
+            heard and birth and f"{heard}\x1f{birth}",
+            phone and birth and f"{phone}\x1f{birth[:6]}",
+            phone and heard and f"{phone}\x1f{heard}",
+            birth and self.region and self.address and f"{birth}\x1f{self.region}\x1f{self.address}",
         )
+
+
+_PURPOSES = tuple(f"block/{name}" for name in ("name", "sound", "phone", "phone_name", "address"))
+
+
+def blocks_of(people: Sequence[Demographics], key: VaultKey) -> list[tuple[int | None, ...]]:
+    """Keyed columns in the order of `BLOCKS`, 63 bits of a keyed hash each: two records are compared where one of them is equal.
+
+    Name and birth date; its sound and birth date; telephone and month of birth; telephone and sound; birth date, region and address. None where a
+    part is not known.
+    """
+    shared = [person._shared() for person in people]
+    asked = ((purpose, "", text) for texts in shared for purpose, text in zip(_PURPOSES, texts, strict=True) if text)
+    hashes = key.lookups(asked)
+    return [tuple(int.from_bytes(next(hashes)[:8], "big") >> 1 if text else None for text in texts) for texts in shared]
 
 
 def normalise(raw: Mapping[str, str | None]) -> Demographics:
@@ -97,18 +111,22 @@ def normalise(raw: Mapping[str, str | None]) -> Demographics:
     Args:
         raw: Fields of `FIELDS`, as far as the feed has them.
     """
-    text = {field: unicodedata.normalize("NFKC", raw.get(field) or "").strip() for field in FIELDS}
-    names = [text["name"], text["other_name"], *_joined(text["family"], text["given"])]
-    region = "".join((_province(text["province"]), _plain(text["city"])))
+    text = dict.fromkeys(FIELDS, "") | {field: _composed(value).strip() for field, value in raw.items() if value}
+    names = [name for name in (text["name"], text["other_name"], *_joined(text["family"], text["given"])) if name]
+    province, city = _place(text["province"]), _place(text["city"])
     return Demographics(
         name=next((n for n in (_hangul(x) for x in names) if n), ""),
         roman=next((n for n in (_roman(x) for x in names) if n), ""),
         birth_date=_birth_date(text["birth_date"]),
         sex=_SEX.get(text["sex"].lower(), ""),
         phone=_phone(text["phone"]),
-        region=region,
-        address=_plain(text["line"]).removeprefix(_plain(text["province"])).removeprefix(_plain(text["city"])),
+        region=_province(text["province"]) + city,
+        address=_plain(text["line"]).removeprefix(province).removeprefix(city),
     )
+
+
+def _composed(text: str) -> str:
+    return text if text.isascii() else unicodedata.normalize("NFKC", text)
 
 
 def _joined(family: str, given: str) -> list[str]:
@@ -121,7 +139,7 @@ def _joined(family: str, given: str) -> list[str]:
 def _hangul(text: str) -> str:
     if not _HANGUL.search(text):
         return ""
-    name = re.sub(r"[^가-힣]", "", text)
+    name = _NOT_HANGUL.sub("", text)
     return "" if name in _FILLERS or len(name) < 2 else name
 
 
@@ -146,6 +164,13 @@ def _phone(text: str) -> str:
     return digits if 9 <= len(digits) <= 11 and len(set(digits[-8:])) > 2 else ""
 
 
+@lru_cache(maxsize=4096)
+def _place(text: str) -> str:
+    """A province or city: there are few."""
+    return _plain(text)
+
+
+@lru_cache(maxsize=4096)
 def _province(text: str) -> str:
     short = _PROVINCE_ENDS.sub("", text.replace(" ", ""))
     return _OLD_PROVINCES.get(short, short)
@@ -153,10 +178,3 @@ def _province(text: str) -> str:
 
 def _plain(text: str) -> str:
     return _NOT_WORD.sub("", text.lower())
-
-
-def _block(key: VaultKey, purpose: str, *parts: str) -> int | None:
-    """63 bits of a keyed hash; None where a part is empty."""
-    if not all(parts):
-        return None
-    return int.from_bytes(key.lookup(f"block/{purpose}", "", "\x1f".join(parts))[:8], "big") >> 1

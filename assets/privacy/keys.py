@@ -58,7 +58,9 @@ class VaultKey(_Secret):
 
     def lookup(self, system: str, site: str, value: str) -> bytes:
         """Keyed look-up column of an identifier: HMAC-SHA256, 32 bytes."""
-        return next(self.lookups([(system, site, value)]))
+        digest = self._lookups.copy()
+        digest.update(f"{system}\x1f{site}\x1f{value}".encode())
+        return digest.finalize()
 
     def lookups(self, identifiers: Iterable[tuple[str, str, str]]) -> Iterator[bytes]:
         """The look-up of each (system, site, value)."""

@@ -8,17 +8,18 @@ from __future__ import annotations
 
 import secrets
 import struct
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import combinations
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
 from assets.contracts.table import ERASED
 from assets.privacy.buckets import BucketSizes
+from assets.privacy.bulk import among_people, insert_rows, rows_by_lookup, rows_of
 from assets.privacy.demographic_store import keep_demographics
 from assets.privacy.demographics import Demographics
 from assets.privacy.keyring import Keyring, open_keyring, require_current
@@ -26,30 +27,11 @@ from assets.privacy.keys import SealingKeys, load_key
 from assets.privacy.merges import FOLLOW, MERGE, merge_people, rejected_pairs
 from assets.privacy.vault_schema import EVENT, IDENTIFIER, PERSON, SETTING, SIGHTING, open_engine
 
-_T = TypeVar("_T")
-
 LOCAL = "local"
 WEAK = "local_identifiers"
 """Further numbers of a person at a site (FHIR Patient.identifier): they find a person but never join two."""
 RESIDENT = "kr_rrn"
 _UNIQUE_PER_PERSON = frozenset({RESIDENT})
-
-
-class _Numbers(sa.types.UserDefinedType[Sequence[int]]):
-    """A list of whole numbers, written out in the statement: binding each of them costs 5 CPU us."""
-
-    cache_ok = True
-
-    def literal_processor(self, dialect: sa.Dialect) -> Callable[[Sequence[int]], str]:
-        return lambda numbers: f"({','.join(map(str, numbers)) or 'null'})"
-
-
-_PEOPLE = sa.bindparam("people", literal_execute=True, type_=_Numbers())
-
-
-def _among_people(column: sa.ColumnElement[int]) -> sa.ColumnElement[bool]:
-    """Is it one of the people that the statement is run for?"""
-    return column.op("in", is_comparison=True)(_PEOPLE)
 
 
 class Identifier(NamedTuple):
@@ -283,6 +265,7 @@ class _Resolving:
         self._parted: set[frozenset[int]] = set()
         self._erased: frozenset[int] = frozenset()
         self._new: list[int] = []
+        self._made: dict[int, PersonRef] = {}
         self._drawn = _random_numbers()
         self._merges: list[tuple[int, int]] = []
         self._conflicts = 0
@@ -310,24 +293,22 @@ class _Resolving:
         self._store(known)
 
     def _known(self) -> dict[Identifier, int]:
-        by_lookup: dict[bytes, int] = {}
-        homes: dict[bytes, int] = {}
         c = IDENTIFIER.c
+        of_lookup = {lookup: identifier for identifier, lookup in self._lookup.items()}
+        known: dict[Identifier, int] = {}
         query = sa.select(c.lookup, c.person_id, c.home_person_id)
-        for chunk in _chunks(list(self._lookup.values())):
-            for key, person, home in _rows_by_lookup(self._connection, query, chunk):
-                lookup = bytes(key)
-                by_lookup[lookup], homes[lookup] = person, person if home is None else home
-        self._home = {i: homes[h] for i, h in self._lookup.items() if h in homes}
-        return {i: by_lookup[h] for i, h in self._lookup.items() if h in by_lookup}
+        for lookup, person, home in rows_by_lookup(self._connection, query, c.lookup, of_lookup):
+            identifier = of_lookup[bytes(lookup)]
+            known[identifier], self._home[identifier] = person, person if home is None else home
+        return known
 
     def _resident_numbers(self, people: set[int]) -> dict[int, set[bytes]]:
         """Person -> look-ups of the resident numbers the vault already holds for them."""
         found: dict[int, set[bytes]] = {}
         query = sa.select(IDENTIFIER.c.person_id, IDENTIFIER.c.lookup).where(
-            _among_people(IDENTIFIER.c.person_id), IDENTIFIER.c.system.in_(_UNIQUE_PER_PERSON)
+            among_people(IDENTIFIER.c.person_id), IDENTIFIER.c.system.in_(_UNIQUE_PER_PERSON)
         )
-        for person, lookup in _rows_of(self._connection, query, sorted(people)):
+        for person, lookup in rows_of(self._connection, query, sorted(people)):
             found.setdefault(person, set()).add(bytes(lookup))
         return found
 
@@ -389,7 +370,8 @@ class _Resolving:
         execute = self._connection.execute
         start = int(execute(sa.select(sa.func.coalesce(sa.func.max(PERSON.c.ordinal), 0))).scalar_one())
         people = [(start + i, p, self._sizes.bucket(start + i)) for i, p in enumerate(self._new, 1)]
-        _insert(self._connection, PERSON, ("ordinal", "person_id", "bucket"), people)
+        insert_rows(self._connection, PERSON, ("ordinal", "person_id", "bucket"), people)
+        self._made = {person: PersonRef(person, bucket) for _, person, bucket in people}
         seals = self._keys.seals
         unknown = [(i, p) for i, p in self._person.items() if i not in known]
         sealed = seals.seal_all(["" if p in self._erased else i.value for i, p in unknown])
@@ -397,7 +379,9 @@ class _Resolving:
             (self._lookup[i], i.system, i.site, p, text, seals.newest, None if self._home[i] == p else self._home[i])
             for (i, p), text in zip(unknown, sealed, strict=True)
         ]
-        _insert(self._connection, IDENTIFIER, ("lookup", "system", "site", "person_id", "sealed", "seal_version", "home_person_id"), fresh)
+        insert_rows(
+            self._connection, IDENTIFIER, ("lookup", "system", "site", "person_id", "sealed", "seal_version", "home_person_id"), fresh
+        )
         if fresh:
             require_current(self._connection, seals)
         for alias, person in self._merges:
@@ -406,10 +390,10 @@ class _Resolving:
 
     def _store_sightings(self) -> None:
         people = sorted({self._home[i] for i in self._person if i.site == self._site})
-        query = sa.select(SIGHTING.c.person_id).where(SIGHTING.c.site == self._site, _among_people(SIGHTING.c.person_id))
-        seen = {person for (person,) in _rows_of(self._connection, query, people)}
+        query = sa.select(SIGHTING.c.person_id).where(SIGHTING.c.site == self._site, among_people(SIGHTING.c.person_id))
+        seen = {person for (person,) in rows_of(self._connection, query, [p for p in people if p not in self._made])}
         rows = [(self._site, p, self._delivery) for p in people if p not in seen]
-        _insert(self._connection, SIGHTING, ("site", "person_id", "delivery"), rows)
+        insert_rows(self._connection, SIGHTING, ("site", "person_id", "delivery"), rows)
 
     def result(self, identifiers: list[Identifier]) -> Resolution:
         sighted: list[int] = list(
@@ -425,8 +409,9 @@ class _Resolving:
         )
         merges: dict[int, int] = dict(events)
         own = [i for i in identifiers if i.system in (LOCAL, WEAK) and i.site == self._site]
-        refs = _current(self._connection, sorted({*self._person.values(), *merges}))
-        buckets = _buckets(self._connection, sorted({*merges, *sighted, *self._home.values()}))
+        refs = self._made | _current(self._connection, sorted({*self._person.values(), *merges} - self._made.keys()))
+        buckets = {p: ref.bucket for p, ref in refs.items() if ref.person_id == p}
+        buckets |= _buckets(self._connection, sorted({*merges, *sighted, *self._home.values()} - buckets.keys()))
         people = {i.value: refs[self._person[i]] for i in own}
         homes = {i.value: PersonRef(self._home[i], buckets[self._home[i]]) for i in own}
         links = [Link(PersonRef(a, buckets[a]), refs[a], order) for a, order in sorted(merges.items())]
@@ -454,48 +439,14 @@ def _current(connection: sa.Connection, people: Sequence[int]) -> dict[int, Pers
     target = PERSON.alias("target")
     now = sa.func.coalesce(PERSON.c.merged_into, PERSON.c.person_id)
     query = sa.select(PERSON.c.person_id, target.c.person_id, target.c.bucket).join(target, target.c.person_id == now)
-    rows = _rows_of(connection, query.where(_among_people(PERSON.c.person_id)), people)
+    rows = rows_of(connection, query.where(among_people(PERSON.c.person_id)), people)
     return {person: PersonRef(current, bucket) for person, current, bucket in rows}
 
 
 def _buckets(connection: sa.Connection, people: Sequence[int]) -> dict[int, int]:
-    query = sa.select(PERSON.c.person_id, PERSON.c.bucket).where(_among_people(PERSON.c.person_id))
-    return dict(_rows_of(connection, query, people))
+    query = sa.select(PERSON.c.person_id, PERSON.c.bucket).where(among_people(PERSON.c.person_id))
+    return dict(rows_of(connection, query, people))
 
 
 def _rows(connection: sa.Connection, query: sa.Select[Any]) -> list[Any]:
     return list(connection.execute(query).all())
-
-
-def _rows_of(connection: sa.Connection, query: sa.Select[Any], people: Sequence[int]) -> Iterator[Any]:
-    """Rows of a query over `_PEOPLE`, so many people at a time."""
-    for chunk in _chunks(people):
-        yield from connection.execute(query, {"people": chunk}).all()  # fetched one by one they cost three times as much
-
-
-def _rows_by_lookup(connection: sa.Connection, query: sa.Select[Any], lookups: Sequence[bytes]) -> Sequence[Any]:
-    """Rows of a query over `identifier` with one of these look-ups. Bound as the driver takes them, so no message can hold one."""
-    dialect = connection.dialect
-    mark = "?" if dialect.paramstyle == "qmark" else "%s"
-    among = IDENTIFIER.c.lookup.op("in")(sa.literal_column("(@)"))
-    text = str(query.where(among).compile(dialect=dialect)).replace("(@)", f"({','.join([mark] * len(lookups))})")
-    return connection.exec_driver_sql(text, tuple(lookups)).all()
-
-
-def _insert(connection: sa.Connection, table: sa.Table, columns: Sequence[str], rows: Sequence[tuple[Any, ...]]) -> None:
-    """Insert rows as the driver takes them: SQLAlchemy would make a dict of each and look at every value, which costs as much again."""
-    if not rows:
-        return
-    compiled = table.insert().compile(dialect=connection.dialect, column_keys=list(columns))
-    positions = [columns.index(name) for name in compiled.positiontup or ()]
-    values: Any = rows
-    if not positions:
-        values = [dict(zip(columns, row, strict=True)) for row in rows]
-    elif positions != list(range(len(columns))):
-        values = [tuple(row[i] for i in positions) for row in rows]
-    connection.exec_driver_sql(compiled.string, values)
-
-
-def _chunks(items: Sequence[_T], size: int = 10_000) -> Iterator[Sequence[_T]]:
-    for start in range(0, len(items), size):
-        yield items[start : start + size]
