@@ -148,11 +148,8 @@ class Vault:
         lookups = dict(zip(asked, self._keys.root.lookups(asked), strict=True))
         query = sa.select(IDENTIFIER.c.lookup, IDENTIFIER.c.person_id)
         with self._engine.connect() as connection:
-            known = {
-                bytes(lookup): person
-                for chunk in _chunks(list(lookups.values()))
-                for lookup, person in _rows_by_lookup(connection, query, chunk)
-            }
+            rows = rows_by_lookup(connection, query, IDENTIFIER.c.lookup, lookups.values())
+            known = {bytes(lookup): person for lookup, person in rows}
             now = _current(connection, sorted(set(known.values())))
         return {i: now[known[lookup]] for i, lookup in lookups.items() if lookup in known}
 
