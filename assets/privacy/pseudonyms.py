@@ -1,6 +1,6 @@
-"""Keyed surrogates of record numbers (encounters, orders, results ...): stable, not reversible, not joinable across sites.
+"""Keyed surrogates of record numbers (encounters, orders, results ...), not joinable across sites, and of people for one project, not joinable across projects.
 
-Belongs here: hashing columns. Does not belong here: people (`vault` gives them random numbers, never a hash).
+Belongs here: hashing columns. Does not belong here: people inside of the lake (`vault` gives them random numbers, never a hash).
 """
 
 from __future__ import annotations
@@ -8,6 +8,8 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.hmac import HMAC
 
 from assets.privacy.keys import VaultKey
 from assets.privacy.siphash import hash_strings
@@ -16,6 +18,26 @@ _MASK = np.uint64(0x7FFF_FFFF_FFFF_FFFF)
 
 _LOOKED_AT = 1024
 """Values from which we guess whether hashing each distinct one once is worth finding them."""
+
+
+class ProjectPseudonyms:
+    """Names of people in what one project is handed.
+
+    A pseudonym is HMAC-SHA256 (RFC 2104) of the `person_id` under a key that HKDF derives from the vault's root key for the project, cut to 128
+    bits. Without that key nobody can tell whether two pseudonyms of two projects are one person, nor which person one is.
+    """
+
+    def __init__(self, key: VaultKey, project: str) -> None:
+        self._mac = HMAC(key.derive(f"project/{project}"), hashes.SHA256())
+
+    def column(self, person_ids: pa.Array) -> pa.Array:
+        """32 hexadecimal digits for each `person_id`. Same length; nulls stay null."""
+        return pa.array([None if person is None else self._of(person) for person in person_ids.to_pylist()], pa.string())
+
+    def _of(self, person: int) -> str:
+        mac = self._mac.copy()
+        mac.update(person.to_bytes(8, "big", signed=True))
+        return mac.finalize()[:16].hex()
 
 
 class RecordSurrogates:

@@ -193,6 +193,34 @@ def reissue(settings: Settings, name: str, issue: int | None, dry_run: bool, as_
 
 @cohort.command()
 @click.argument("name")
+@click.option("--project", required=True, help="Who gets it: people have other pseudonyms in each project.")
+@_ISSUE
+@_JSON
+@click.pass_obj
+def export(settings: Settings, name: str, project: str, issue: int | None, as_json: bool) -> None:
+    """Write an issue to exports/PROJECT as Parquet: pseudonyms of this project and dates, never a person_id."""
+    import hashlib
+
+    from assets.cohorts.export import make_export, write_export
+    from assets.cohorts.freeze import find
+    from assets.run_lock import hold_lake
+
+    workspace = settings.workspace()
+    with hold_lake(settings.lake_root, purpose="biodam cohort export"):
+        stamp = find(workspace, name, issue)
+        made = make_export(workspace, stamp, project, day=_consent_day(workspace))
+        digest = hashlib.sha256(made.content).hexdigest()
+        told = {**_told(stamp), "project": project, "sha256": digest}
+        workspace.audit.append("cohort.export", **told, people=_count(made.people))  # before: no file without a row
+        write_export(made)
+    said = {**told, "file": str(made.path), "people": _count(made.people)}
+    click.echo(
+        json.dumps(said, indent=1) if as_json else f"{stamp.name} for {project}: {said['people']} people\n{made.path}\nsha256 {digest}"
+    )
+
+
+@cohort.command()
+@click.argument("name")
 @click.option("--issue", type=click.IntRange(1), required=True)
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.pass_obj
