@@ -94,6 +94,7 @@ READERS = {
     "fixed_width": "assets.formats.fixed_width:FixedWidthReader",
     "hl7": "assets.formats.hl7:Hl7Reader",
     "open_mhealth": "assets.formats.omh:DataPointReader",
+    "ped": "assets.formats.ped:PedReader",
     "parquet": "assets.formats.parquet:ParquetReader",
     "sas7bdat": "assets.formats.sas:SasReader",
     "xlsx": "assets.formats.xlsx:XlsxReader",

@@ -22,6 +22,7 @@ What a record is (the parsers keep to the same text, with other code):
 * DICOM. A file that is not empty is one record, whatever it holds: an instance of many frames is one instance, and a DICOMDIR lists files
   that are delivered by themselves.
 * Fixed width. A line is a record; empty lines are not.
+* Pedigree (PED). A line is a record; lines of blanks, and those whose first sign that is no blank is `#`, are not.
 * Parquet. The row count of the footer.
 * SAS7BDAT. The row count of the row size subheader.
 * SAS transport (XPT). The bytes behind the header of observations up to the last that is no blank, in rows; version 8 may tell more.
@@ -109,7 +110,7 @@ def count_records(
 
     Args:
         path: The file.
-        kind: Wire format: `fhir`, `open_mhealth`, `delimited`, `fixed_width`, `hl7`, `ccda`, `odm`, `redcap`, `dicom`, `parquet`, `sas7bdat`, `xlsx`, `xpt`; anything else is one record.
+        kind: Wire format: `fhir`, `open_mhealth`, `delimited`, `fixed_width`, `ped`, `hl7`, `ccda`, `odm`, `redcap`, `dicom`, `parquet`, `sas7bdat`, `xlsx`, `xpt`; anything else is one record.
         compression: `gzip` or None.
         encoding: Of delimited text and HL7. Only UTF-16 and UTF-32 matter: all others keep line feed, delimiter and quote single bytes.
         delimiter: Of delimited text.
@@ -139,7 +140,7 @@ def count_records(
         return RecordCount(rows, not note, note)
     if kind == "dicom":
         return RecordCount(1)
-    if kind not in ("fhir", "open_mhealth", "delimited", "fixed_width", "hl7", "ccda", "odm", "redcap"):
+    if kind not in ("fhir", "open_mhealth", "delimited", "fixed_width", "ped", "hl7", "ccda", "odm", "redcap"):
         return RecordCount(1, False, f"format {kind} is not counted: one record")
     counter = _counter(kind, delimiter, quote, record_bytes)
     note = ""
@@ -172,10 +173,10 @@ def _counter(kind: str, delimiter: str, quote: str, record_bytes: int) -> Counte
         from assets.formats.count_xml import EntryCounter
 
         return EntryCounter()
-    if kind == "fixed_width":
-        from assets.formats.count_lines import LineCounter
+    if kind in ("fixed_width", "ped"):
+        from assets.formats.count_lines import LineCounter, PedigreeCounter
 
-        return LineCounter(record_bytes)
+        return LineCounter(record_bytes) if kind == "fixed_width" else PedigreeCounter(record_bytes)
     if kind == "odm":
         from assets.formats.count_xml import OdmCounter
 

@@ -1,6 +1,6 @@
-"""Counts the lines of text whose columns stand at fixed positions.
+"""Counts the lines of text whose columns stand at fixed positions, and those of pedigree files.
 
-Belongs here: the fixed width part of the rule in `count`. Does not belong here: positions, encodings, anything the parser uses.
+Belongs here: the fixed width and pedigree parts of the rule in `count`. Does not belong here: positions, encodings, anything the parser uses.
 """
 
 from __future__ import annotations
@@ -22,10 +22,22 @@ class LineCounter:
         data = rest if self._is_long else self._tail + chunk
         self._is_long = False
         *lines, self._tail = data.split(b"\n")
-        self._lines += len(lines) - lines.count(b"") - lines.count(b"\r")
+        self._lines += self._records(lines)
         if len(self._tail) > self._limit:
             self._lines, self._tail, self._is_long = self._lines + 1, b"", True
 
     def close(self) -> tuple[int, str]:
         """Lines, and what is broken."""
-        return self._lines + (self._tail not in (b"", b"\r")), ""
+        return self._lines + self._records([self._tail]), ""
+
+    @staticmethod
+    def _records(lines: list[bytes]) -> int:
+        return len(lines) - lines.count(b"") - lines.count(b"\r")
+
+
+class PedigreeCounter(LineCounter):
+    """Counts lines that hold more than blanks and do not begin with `#`."""
+
+    @staticmethod
+    def _records(lines: list[bytes]) -> int:
+        return sum(1 for line in lines if (text := line.lstrip()) and text[:1] != b"#")

@@ -28,7 +28,7 @@ _BLOCK_BYTES = 4 * 2**20
 
 
 @dataclass(frozen=True)
-class _Table:
+class Table:
     """How one file is cut. Positions are (first, last), from 1."""
 
     file: SourceFile
@@ -72,7 +72,7 @@ class FixedWidthReader:
         if empty:
             raise FileRefused(Reason.EMPTY_FILE, "no line")
 
-    def _table(self, file: SourceFile) -> _Table:
+    def _table(self, file: SourceFile) -> Table:
         if file.entity is None:
             raise FileRefused(Reason.UNKNOWN_FILE, "no table has this name")
         layout = self._job.options.get("layouts", {}).get(file.entity, {})
@@ -80,7 +80,7 @@ class FixedWidthReader:
         if not positions:
             raise FileRefused(Reason.NO_LAYOUT, f"the site file has no [tables.{file.entity}.positions]")
         reach = max(last for _, last in positions.values())
-        return _Table(
+        return Table(
             file, TableReader(self._job, file, list(positions)), positions, layout.get("position_unit", "bytes") == "bytes", reach,
             layout.get("line_length") or None, layout.get("short_lines") == "blank",
         )  # fmt: skip
@@ -88,11 +88,11 @@ class FixedWidthReader:
     def _place(self, offset: int) -> int | None:
         return None if self._is_wide else offset
 
-    def _guard(self, table: _Table, block: Lines, first: int) -> int:
+    def _guard(self, table: Table, block: Lines, first: int) -> int:
         """Read a block, line by line where an earlier run died. Returns how many records it held."""
         file = table.file.index
         self._progress.block(file, first)
-        places, lines = _lines_of(block)
+        places, lines = self._lines_of(block)
         if not self._faults.careful(file, first):
             self._faults.trip(block.data)
             self._write(table, lines, places, first)
@@ -106,7 +106,7 @@ class FixedWidthReader:
                 self._write(table, [line], [place], number)
         return len(lines)
 
-    def _write(self, table: _Table, lines: Sequence[bytes], places: Sequence[int], first: int) -> None:
+    def _write(self, table: Table, lines: Sequence[bytes], places: Sequence[int], first: int) -> None:
         if not lines:
             return
         own = self._bad_lines(table, lines)
@@ -118,7 +118,7 @@ class FixedWidthReader:
             place = self._place(places[one.row_number - first])
             self._spool.reject(table.file.index, [Rejection(one.row_number, one.reason, one.rule, one.detail, place)])
 
-    def _bad_lines(self, table: _Table, lines: Sequence[bytes]) -> dict[int, Fault]:
+    def _bad_lines(self, table: Table, lines: Sequence[bytes]) -> dict[int, Fault]:
         """Lines that are no record of this layout."""
         faults = {}
         unit = "bytes" if table.in_bytes else "characters"
@@ -138,7 +138,7 @@ class FixedWidthReader:
                 faults[number] = Fault(Reason.RAGGED_ROW, "positions", f"{length} {unit}, the positions reach to {table.reach}")
         return faults
 
-    def _columns(self, table: _Table, lines: Sequence[bytes], faults: dict[int, Fault]) -> dict[str, pa.Array]:
+    def _columns(self, table: Table, lines: Sequence[bytes], faults: dict[int, Fault]) -> dict[str, pa.Array]:
         """The needed columns; of faulty lines nothing. Adds lines that are cut inside of a letter."""
         sound = [b"" if number in faults else line for number, line in enumerate(lines)]
         whole = (
@@ -170,14 +170,13 @@ class FixedWidthReader:
         except UnicodeDecodeError:
             return None
 
-
-def _lines_of(block: Lines) -> tuple[list[int], list[bytes]]:
-    """(places in the text, lines) of all lines that are not empty."""
-    places, lines, at = [], [], block.offset
-    for line in block.data[:-1].split(b"\n"):
-        text = line.removesuffix(b"\r")
-        if text:
-            places.append(at)
-            lines.append(text)
-        at += len(line) + 1
-    return places, lines
+    def _lines_of(self, block: Lines) -> tuple[list[int], list[bytes]]:
+        """(places in the text, lines) of all lines that are a record: not empty."""
+        places, lines, at = [], [], block.offset
+        for line in block.data[:-1].split(b"\n"):
+            text = line.removesuffix(b"\r")
+            if text:
+                places.append(at)
+                lines.append(text)
+            at += len(line) + 1
+        return places, lines

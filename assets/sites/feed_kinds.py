@@ -67,6 +67,7 @@ FEED_KINDS: Mapping[str, FeedKind] = {
         FeedKind("emr_csv", _TABLES, "emr_csv"),
         FeedKind("open_mhealth", dict.fromkeys((".json", ".ndjson", ".jsonl"), "open_mhealth"), "open_mhealth", "data_point"),
         FeedKind("dicom", {"*": "dicom"}, "dicom", "instance"),
+        FeedKind("pedigree", dict.fromkeys((".ped", ".fam", ".psam", ".txt"), "ped"), "pedigree", "member"),
         FeedKind("consent", _TABLES, "consent"),
         FeedKind("lims", _TABLES, "lims"),
         FeedKind("biobank_participants", _TABLES, "biobank_participants"),

@@ -32,6 +32,7 @@ legal_basis = "consented"
 owner = "data-team@biodam.invalid"
 [feeds.lims]
 time_zone = "Asia/Seoul"
+[feeds.pedigree]
 [codes.sample_type]
 "WB-1" = {system = "SNOMED", code = "119297000"}
 """
@@ -52,6 +53,9 @@ g3,K3,b90,D3,grant,specimen,F1,1,patient,2020-01-01,,
 g5,K5,b90,D5,grant,specimen,F1,1,patient,2020-01-01,,
 w5,K5,b90,D5,withdraw,specimen,F1,1,patient,2024-06-01,,
 r5,K5,b90,D5,reconsent,specimen,F1,1,patient,2024-09-01,,
+q1,K1,b90,D1,grant,genomic,F1,1,patient,2020-01-01,,
+q2,K2,b90,D2,grant,genomic,F1,1,family,2020-01-01,,
+q3,K3,b90,D3,grant,genomic,F1,1,family,2020-01-01,,
 """
 WITHDRAWAL = """event_id,person_key,site_id,patient_number,event_type,scope,form,form_version,arm,effective_date,valid_until,covers_from
 w3,K3,b90,D3,withdraw,all,F1,1,patient,2025-01-10,,
@@ -107,6 +111,12 @@ DISPOSALS = """event_id,sample_id,donor_id,occurred_at,amount,amount_unit,method
 x1,A2,D1,2024-06-01 09:00,,,incineration,expired
 x2,C1,D3,2025-01-20 23:30,,,incineration,withdrawal
 """
+PEDIGREE = """#FID IID PAT MAT SEX PHENO1 PROBAND
+F1 D1 D3 D2 1 2 1
+F1 D2 0 0 2 1 0
+F1 D3 0 0 1 1 0
+F1 D4 D3 D2 1 1 0
+"""
 LATE = """specimen_id,donor_id,sample_type,collected_at,amount_collected,amount_remaining,amount_unit,custodian
 S5,D3,Blood,2025-02-01 08:00,10,10,mL,b90
 """
@@ -122,12 +132,16 @@ class Biobank:
     biodam: Biodam
     before: list[Row]
     people_before: int
+    trios_before: list[Row]
     manifest: list[dict[str, Any]]
 
 
 INVENTORY = """
     select sample_kind, sample_type_code, finding_codes, conservation_status, current_volume_ul, freeze_thaw_count, custodian_code, is_available
     from specimen_inventory order by all
+"""
+TRIOS = """
+    select completeness_code, is_proband, is_affected, father_person_id is not null, mother_person_id is not null, is_complete from pedigree_trio order by all
 """
 
 
@@ -147,6 +161,7 @@ def _deliver(lake: Path) -> None:
     }  # fmt: skip
     write_delivery(lake, "b90", "lims", "l1", files)
     write_delivery(lake, "b91", "biobank_participants", "p1", {"participant.tsv": PARTICIPANTS})
+    write_delivery(lake, "b90", "pedigree", "f1", {"family.ped": PEDIGREE})
     write_delivery(lake, "c92", "consent", "k1", {"event.csv": EVENTS})
 
 
@@ -155,8 +170,8 @@ def _withdraw(lake: Path) -> None:
     write_delivery(lake, "b90", "lims", "l2", {"specimen.csv": LATE}, sequence=2)
 
 
-def _look(lake: Biodam) -> tuple[list[Row], int]:
-    return lake.query(INVENTORY), lake.one("select count(*) from person where site = 'b90'")
+def _look(lake: Biodam) -> tuple[list[Row], int, list[Row]]:
+    return lake.query(INVENTORY), lake.one("select count(*) from person where site = 'b90'"), lake.query(TRIOS)
 
 
 BANKS = Part({"b90": BIOBANK, "b91": COHORT, "c92": consent_site("c92")}, _deliver, _withdraw, _look)
@@ -228,6 +243,15 @@ def test_who_withdrew_is_in_no_table_from_the_next_run_on(biobank: Biobank) -> N
     assert len(biobank.before) - len(after) == 2
     assert {row for row in biobank.before if row[1] == "Urine"} and not [row for row in after if row[1] == "Urine"]
     assert biobank.people_before == 4 and biobank.biodam.one("select count(*) from person where site = 'b90'") == 3
+
+
+def test_a_father_who_withdraws_leaves_mother_and_child_in_place(biobank: Biobank) -> None:
+    """D1 is the child of D3, who withdraws, and D2; their brother D4 never agreed and is in no trio."""
+    assert biobank.trios_before == [("trio", True, True, True, True, True)]
+    assert biobank.biodam.query(TRIOS) == [("duo", True, True, False, True, False)]
+    assert biobank.biodam.query("select relation_code, is_parent_affected from pedigree_link") == [("KIN:027", False)]
+    (feed,) = [f for f in biobank.biodam.status()["feeds"] if f["feed"] == "pedigree"]
+    assert (feed["delivered"], feed["landed"], feed["conserved"]) == (4, 4, True)
 
 
 def test_the_destruction_manifest_names_every_tube_and_nobody(biobank: Biobank) -> None:

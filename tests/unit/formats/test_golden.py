@@ -42,6 +42,7 @@ def test_every_format_has_its_cases() -> None:
         ("dicom", 6),
         ("xlsx", 6),
         ("fixed_width", 6),
+        ("ped", 6),
         ("redcap", 6),
         ("cdisc_odm", 6),
         ("sas7bdat", 6),
