@@ -40,7 +40,7 @@ def check(lake: Path, receipt: Path, public_key: Path, values: list[str]) -> lis
             wrong.append(f"{table}: version {fact['version_after']} is not in its log")
     for table, paths in facts["files_removed"].items():
         wrong += [f"{table}: {path} is still there" for path in paths if (lake / "tables" / table / path).exists()]
-    wrong += _destroyed(lake / "landing", facts["files_destroyed"])
+    wrong += _destroyed(lake / "landing", [*facts["files_destroyed"], *facts["files_redacted"]])
     if facts["scan"]["matches"]:
         wrong.append("the receipt itself says that something was left")
     if values:
@@ -98,14 +98,14 @@ def _table(folder: Path, fact: dict[str, int], erasure_id: str) -> Iterator[str]
 
 
 def _destroyed(landing: Path, files: list[dict[str, str]]) -> Iterator[str]:
-    """Delivered files are named by hash: one of these hashes below their delivery means that the bytes are still there."""
+    """Delivered files are named by the hash they came with: one of these below their delivery means that the bytes are still there."""
     by_delivery: dict[str, set[str]] = {}
     for file in files:
         by_delivery.setdefault(file["delivery"], set()).add(file["sha256"])
     for delivery, hashes in by_delivery.items():
         for path in sorted(p for p in (landing / delivery).rglob("*") if p.is_file()):
             if hashlib.sha256(path.read_bytes()).hexdigest() in hashes:
-                yield f"landing/{delivery}: a destroyed file is still there"
+                yield f"landing/{delivery}: a destroyed or redacted file is still there as it came"
 
 
 def _search(lake: Path, values: list[str]) -> Iterator[str]:

@@ -3,23 +3,29 @@
 Belongs here: which files, and taking them away. Does not belong here: raw tables (`assets/lake/cut`), what it means for a later repair
 (docs/OPERATIONS.md).
 
-A file goes whole: no format-by-format surgery could be proven. What it held of others stands in raw tables, which from then on are the only
-copy of those rows. A delivery whose manifest itself names the person goes whole too, manifest included.
+Records are blanked where every one of them can be found (`redact`); else the file goes whole, and what it held of others stands in raw tables, which from
+then on are the only copy of those rows. A delivery whose manifest itself names the person goes whole too, manifest included.
 """
 
 from __future__ import annotations
 
+import codecs
+import hashlib
 import json
+import os
 import shutil
-from collections.abc import Iterable
+from collections.abc import Mapping
 from pathlib import Path
 
+from assets.erasure.redact import LARGEST, WIRES, Shape, blanked, packed, unpacked
 from assets.erasure.scan import Found, Needle, Scanner, scan_folder
-from assets.lake.durable import fsync_folders
+from assets.formats.reasons import Reason
+from assets.lake.durable import fsync_file, fsync_folders
 from assets.landing.door import stored_folder
-from assets.landing.manifest import MANIFEST, ManifestError, read_manifest
+from assets.landing.manifest import MANIFEST, ManifestError, read_manifest, split_name
 from assets.landing.workspace import Workspace
 from assets.ledger.deliveries import DeliveryKey
+from assets.ledger.schema import DeliveryState
 
 CONSENT_SERVICE = "consent_service"
 _BESIDE = ("refused", ".spool")
@@ -60,20 +66,26 @@ def _is_in_text(manifest: Path, needle: Needle) -> bool:
     return bool(Scanner([needle]).scan_bytes("\n".join(texts).encode()))
 
 
-def files_of_rows(workspace: Workspace, places: Iterable[tuple[str, str, str]]) -> dict[DeliveryKey, set[str]]:
-    """Delivered files by hash from which rows of raw tables came: (site, delivery id, neutral reference)."""
-    wanted: dict[tuple[str, str], set[str]] = {}
-    for site, delivery, ref in places:
-        wanted.setdefault((site, delivery), set()).add(ref)
-    found: dict[DeliveryKey, set[str]] = {}
+def files_of_rows(workspace: Workspace, numbers: Mapping[tuple[str, str, str], set[int]]) -> dict[DeliveryKey, dict[str, set[int]]]:
+    """Delivered files from which rows of raw tables came.
+
+    Args:
+        workspace: The lake.
+        numbers: (site, delivery id, neutral reference) -> numbers of records.
+
+    Returns:
+        Delivery -> hash of the file -> numbers of records in it; none where the file was taken apart, so that they are of its parts.
+    """
+    wanted: dict[tuple[str, str], dict[str, set[int]]] = {}
+    for (site, delivery, ref), found_numbers in numbers.items():
+        wanted.setdefault((site, delivery), {})[ref] = found_numbers
+    found: dict[DeliveryKey, dict[str, set[int]]] = {}
     for row in workspace.deliveries.all_rows():
-        refs = wanted.get((row["site"], row["delivery_id"]))
-        if refs is None:
-            continue
+        refs = wanted.get((row["site"], row["delivery_id"]), {})
         key = DeliveryKey(row["site"], row["feed"], row["delivery_id"])
-        hashes = {f["sha256"].lower() for f in workspace.deliveries.files(key) if f["ref"] in refs}
-        if hashes:
-            found[key] = hashes
+        for file in workspace.deliveries.files(key) if refs else ():
+            if file["ref"] in refs:
+                found.setdefault(key, {}).setdefault(file["sha256"].lower(), set()).update(refs[file["ref"]])
     return found
 
 
@@ -87,14 +99,17 @@ def search(workspace: Workspace, scanner: Scanner) -> Found:
     )
 
 
-def destroy(workspace: Workspace, erasure_id: str, files: dict[DeliveryKey, set[str]], found: Found) -> None:
-    """Take the files away: those from which rows came, and those that hold a value.
+def destroy(
+    workspace: Workspace, erasure_id: str, files: Mapping[DeliveryKey, Mapping[str, set[int]]], found: Found, scanner: Scanner
+) -> None:
+    """Take out what speaks of the person: records from which rows came, and whatever holds a value.
 
     It is noted before it is done; a kill in between is finished by calling it again. Files of refused deliveries are in no account: they go unnoted.
     """
     landing = workspace.lake.landing
     for key, hashes in files.items():
-        destroy_files(workspace, erasure_id, key, hashes)
+        for sha256, numbers in hashes.items():
+            take_out(workspace, erasure_id, key, sha256, numbers, scanner)
     for relative in sorted(found.hits):
         path = landing / relative
         parts = Path(relative).parts
@@ -106,8 +121,84 @@ def destroy(workspace: Workspace, erasure_id: str, files: dict[DeliveryKey, set[
         key = DeliveryKey(*parts[:3])
         if path.name == MANIFEST and len(parts) == 4:
             _destroy_delivery(workspace, erasure_id, key)
-        else:
-            destroy_files(workspace, erasure_id, key, _hashes_at(workspace, key, path))
+            continue
+        for sha256 in _hashes_at(workspace, key, path):
+            take_out(workspace, erasure_id, key, sha256, set(), scanner)
+
+
+def take_out(
+    workspace: Workspace, erasure_id: str, key: DeliveryKey, sha256: str, numbers: set[int], scanner: Scanner | None = None
+) -> None:
+    """Blank records of a delivered file where that can be done beyond doubt, else destroy the file.
+
+    Args:
+        workspace: The lake.
+        erasure_id: For the books.
+        key: The delivery.
+        sha256: Hash with which the file was accepted.
+        numbers: Records of the person; those that were refused because the person was erased are added.
+        scanner: Finds further records by what they hold. None: nothing is known any more but the numbers.
+    """
+    folder = stored_folder(workspace, key)
+    try:
+        manifest, _ = read_manifest(folder)
+    except (OSError, ManifestError):  # a delivery of which an earlier erasure took the manifest
+        return
+    paths = [folder / f.path for f in manifest.files if f.sha256.lower() == sha256]
+    if len(paths) == 1 and paths[0].exists() and _redact(workspace, erasure_id, key, sha256, paths[0], numbers, scanner):
+        return
+    workspace.erasures.note_files(erasure_id, key, [sha256])
+    _unlink([p for p in paths if p.exists()], workspace.lake.landing)
+
+
+def _redact(
+    workspace: Workspace, erasure_id: str, key: DeliveryKey, sha256: str, path: Path, numbers: set[int], scanner: Scanner | None
+) -> bool:
+    """Whether every record of the person could be found and blanked; False: nothing was changed."""
+    shape, late = _shape_of(workspace, key, sha256, path, knows_all=scanner is not None and not scanner.too_short)
+    if shape is None:
+        return False
+    content = path.read_bytes()
+    text = unpacked(content, shape.compression)
+    relative = str(path.relative_to(workspace.lake.root))
+    places = [at for needle, at in scanner.positions(text) if says_of(workspace, relative, needle)] if scanner else []
+    done = blanked(text, shape, numbers | late, places) if len(text) <= LARGEST else None
+    if done is None or (scanner and any(says_of(workspace, relative, needle) for needle, _ in scanner.positions(done[0]))):
+        return False
+    new = packed(done[0], shape.compression)
+    digest = hashlib.sha256(new).hexdigest()
+    workspace.erasures.note_files(erasure_id, key, [sha256], redacted=digest, records=done[1])
+    if new != content:
+        draft = workspace.lake.landing / ".spool" / "redacted"
+        draft.parent.mkdir(exist_ok=True)
+        draft.write_bytes(new)
+        fsync_file(draft)
+        os.replace(draft, path)
+        fsync_folders([path], below=workspace.lake.landing)
+    return True
+
+
+def _shape_of(workspace: Workspace, key: DeliveryKey, sha256: str, path: Path, *, knows_all: bool) -> tuple[Shape | None, set[int]]:
+    """How a file is written, None where records of the person may be in it that nobody can find; and records refused as of an erased person.
+
+    Nobody can find: records told apart as duplicates, which are in no table; with numbers too short to be searched for, refused ones too.
+    """
+    row = workspace.deliveries.get(key)
+    rows = [f for f in workspace.deliveries.files(key) if f["sha256"].lower() == sha256]
+    if row is None or row["state"] != DeliveryState.LANDED or len(rows) != 1 or rows[0]["duplicate"] or key.site not in workspace.sites:
+        return None, set()
+    refused = [q for q in workspace.deliveries.quarantine_history(key) if q["file_index"] == rows[0]["file_index"]]
+    late = {q["row_number"] for q in refused if q["reason"] == Reason.ERASED_PERSON}
+    others = [q for q in refused if q["reason"] != Reason.ERASED_PERSON]
+    if any(q["row_number"] is None for q in refused) or (others and not knows_all):
+        return None, set()
+    feed = workspace.sites[key.site].feeds[key.feed]
+    _, ending, compression = split_name(path.name)
+    wire = feed.kind.formats.get(ending, feed.kind.formats.get("*"))
+    layouts = any(layout.positions or layout.carry_down for layout in feed.tables.values())
+    if wire not in WIRES or layouts or (codecs.lookup(feed.encoding).name.startswith(("utf-16", "utf-32")) and wire == "delimited"):
+        return None, set()
+    return Shape(str(wire), compression, feed.delimiter, feed.quote, rows[0]["counted"]), late
 
 
 def _hashes_at(workspace: Workspace, key: DeliveryKey, path: Path) -> set[str]:
@@ -117,18 +208,6 @@ def _hashes_at(workspace: Workspace, key: DeliveryKey, path: Path) -> set[str]:
     except (OSError, ManifestError):
         return set()
     return {f.sha256.lower() for f in manifest.files if folder / f.path == path}
-
-
-def destroy_files(workspace: Workspace, erasure_id: str, key: DeliveryKey, hashes: set[str]) -> None:
-    """Take files of a delivery away, by the hash they were accepted with; noted first. What is gone is gone."""
-    folder = stored_folder(workspace, key)
-    try:
-        manifest, _ = read_manifest(folder)
-    except (OSError, ManifestError):  # a delivery of which an earlier erasure took the manifest
-        return
-    paths = [folder / f.path for f in manifest.files if f.sha256.lower() in hashes]
-    workspace.erasures.note_files(erasure_id, key, hashes)
-    _unlink([p for p in paths if p.exists()], workspace.lake.landing)
 
 
 def _destroy_delivery(workspace: Workspace, erasure_id: str, key: DeliveryKey) -> None:

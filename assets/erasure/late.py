@@ -43,18 +43,19 @@ def late_records(workspace: Workspace) -> list[Late]:
     for row in workspace.deliveries.quarantined(reason=Reason.ERASED_PERSON):
         key = DeliveryKey(row["site"], row["feed"], row["delivery_id"])
         found.setdefault((key, row["ref"]), []).append(int(row["row_number"]))
-    destroyed = {key: workspace.erasures.files_of(key) for key, _ in found}
+    touched = {key: workspace.erasures.stored(key) for key, _ in found}
     return [
         Late(key, ref, tuple(sorted(numbers)), key.feed in _OF_SAMPLES)
         for (key, ref), numbers in sorted(found.items(), key=lambda item: (str(item[0][0]), item[0][1]))
-        if not _hashes(workspace, key, ref) <= destroyed[key]
+        if not _hashes(workspace, key, ref) <= touched[key].keys()
     ]
 
 
 def destroy_late(workspace: Workspace, files: Iterable[Late]) -> None:
-    """Destroy these files in the landing store. Call it holding the lake; a kill is finished by calling it again."""
+    """Blank these records in the landing store, or destroy their files. Call it holding the lake; a kill is finished by calling it again."""
     for late in files:
-        landing_store.destroy_files(workspace, LATE, late.key, _hashes(workspace, late.key, late.ref))
+        for sha256 in _hashes(workspace, late.key, late.ref):
+            landing_store.take_out(workspace, LATE, late.key, sha256, set(late.records))
 
 
 def _hashes(workspace: Workspace, key: DeliveryKey, ref: str) -> set[str]:

@@ -11,7 +11,7 @@ from typing import Any
 
 from assets.erasure import landing_store
 from assets.erasure.samples import undestroyed
-from assets.erasure.steps import own_tables, places_of
+from assets.erasure.steps import numbers_of, own_tables
 from assets.lake.cut import find_rows
 from assets.landing.workspace import Workspace
 from assets.ledger.deliveries import DeliveryKey
@@ -26,8 +26,8 @@ class Preview:
         person_id: The person.
         aliases: Person ids merged into it.
         tables: Raw table or frozen cohort -> rows.
-        landing_files, landing_bytes: Files of the landing store that would be destroyed, because rows of the person came from them.
-        shared_files: How many of these also hold other people, whose rows then stand in raw tables only.
+        landing_files, landing_bytes: Files of the landing store from which rows of the person came.
+        shared_files: How many of these also hold other people.
         samples, undestroyed: Samples of the person, and those without proof that all of it was destroyed.
     """
 
@@ -45,7 +45,7 @@ def preview(workspace: Workspace, person_id: int) -> Preview:
     """Say what `biodam erase` would do; changes nothing."""
     ids = erased.aliases(workspace.vault, person_id)
     hits = {key: found for key in own_tables(workspace) if (found := find_rows(workspace.lake, key, ids)).rows}
-    files = landing_store.files_of_rows(workspace, places_of(hits))
+    files = landing_store.files_of_rows(workspace, numbers_of(hits))
     rows_of_person: dict[tuple[str, str, str], int] = {}
     for key, found in hits.items():
         if not key.startswith("raw/people/"):

@@ -112,6 +112,13 @@ class Scanner:
         """Matches in bytes that are whole."""
         return self._bytes(data)
 
+    def positions(self, data: bytes) -> list[tuple[Needle, int]]:
+        """Where in bytes that are whole something stands."""
+        if self._automaton is None:
+            return []
+        found = self._automaton.find_matches_as_indexes(data, overlapping=True)
+        return [(self._of[which], at) for which, at, end in found if not (self._bounded[which] and _inside_word(data, at, end))]
+
     def _add_forms(self, needle: Needle) -> None:
         for form, bounded in forms(needle.value):
             self._add(form, needle, bounded=bounded)

@@ -17,7 +17,7 @@ class Standing:
 
     Attributes:
         erasure_id, step, started_at, finished_at: As in the ledger; empty where it has not ended.
-        people, rows, files: People, rows taken out of raw tables, delivered files destroyed; 0 before the receipt.
+        people, rows, files: People, rows taken out of raw tables, delivered files redacted or destroyed; 0 before the receipt.
         to_reissue: Results that were handed out with these people in them.
         problem: What does not hold, empty where all does.
     """
@@ -53,6 +53,6 @@ def _one(workspace: Workspace, row: dict[str, str]) -> Standing:
     elif back:
         problem = f"{len(back)} file(s) that were taken away are there again, first {back[0]}. Remedy: take them away; a restored backup may hold more"
     return Standing(
-        *known, row["finished_at"], facts["person_ids"], sum(t["rows"] for t in facts["tables"].values()), len(facts["files_destroyed"]),
+        *known, row["finished_at"], facts["person_ids"], sum(t["rows"] for t in facts["tables"].values()), len(facts["files_destroyed"]) + len(facts["files_redacted"]),
         tuple(facts["products_to_reissue"]), problem,
     )  # fmt: skip

@@ -5,7 +5,7 @@ Belongs here: the order, what each step notes. Does not belong here: the build b
 | step | what it does | why it may be killed |
 |---|---|---|
 | refused | the vault marks the person: what comes of them is quarantined from now on | one transaction; the ledger's row is made by whatever comes next |
-| landing | delivered files that speak of the person are destroyed | hashes are noted first; what is gone is gone |
+| landing | in delivered files, records of the person are blanked, or the file is destroyed | noted first by hash; what is gone is gone |
 | tables | raw tables and frozen cohorts are written anew without their rows; their buckets are owed to the next build | one commit a table; what was done is read from its log |
 | built | the caller runs the build and publishes | as every build |
 | purged | older files of any table that hold the person, and files of Dagster and dbt that name them, are taken away | noted first |
@@ -102,8 +102,9 @@ def before_build(workspace: Workspace, erasure_id: str, say: Say = lambda _: Non
         record_unrecorded(workspace, table)
     hits = {key: rows for key in own_tables(workspace) if (rows := find_rows(workspace.lake, key, subject.ids)).rows}
     say("destroying delivered files")
-    found = landing_store.search(workspace, scanner_of(workspace, subject))
-    landing_store.destroy(workspace, erasure_id, landing_store.files_of_rows(workspace, places_of(hits)), found)
+    scanner = scanner_of(workspace, subject)
+    found = landing_store.search(workspace, scanner)
+    landing_store.destroy(workspace, erasure_id, landing_store.files_of_rows(workspace, numbers_of(hits)), found, scanner)
     _note(workspace, erasure_id, "landing", {})
     for table, found_rows in sorted(hits.items()):
         say(f"writing {table} anew")
@@ -132,6 +133,9 @@ def after_build(workspace: Workspace, erasure_id: str, forget_runs: ForgetRuns, 
     subject = erased.unfinished(workspace.vault).get(erasure_id)
     if subject is None:
         return _close(workspace, erasure_id)
+    say("looking for what came meanwhile")
+    scanner = scanner_of(workspace, subject)
+    landing_store.destroy(workspace, erasure_id, {}, landing_store.search(workspace, scanner), scanner)
     say("taking older files away")
     workspace.stamps.let_go(cause_of(erasure_id))
     purge(workspace, cause_of(erasure_id), subject)
@@ -155,6 +159,7 @@ def _finish(workspace: Workspace, erasure_id: str, subject: Subject) -> dict[str
     """The receipt comes first: once the vault has forgotten, nothing that it needs could be asked."""
     row = workspace.erasures.get(erasure_id)
     assert row is not None
+    destroyed, redacted = workspace.erasures.taken(erasure_id)
     receipt.write(
         workspace.lake,
         {
@@ -166,7 +171,8 @@ def _finish(workspace: Workspace, erasure_id: str, subject: Subject) -> dict[str
             "identifiers_forgotten": erased.count_identifiers(workspace.vault, subject.ids),
             "tables": table_facts(workspace, cause_of(erasure_id)),
             "files_removed": workspace.upkeep.removed_because(cause_of(erasure_id)),
-            "files_destroyed": workspace.erasures.destroyed(erasure_id),
+            "files_destroyed": destroyed,
+            "files_redacted": redacted,
             "models": _models(workspace, row["facts"]["versions_before"]),
             **{name: fact for name, fact in row["facts"].items() if name != "versions_before"},
         },
@@ -190,9 +196,13 @@ def own_tables(workspace: Workspace) -> list[str]:
     return [key for key in sorted(workspace.commits.latest_versions()) if key.startswith(OF_NO_BUILD)]
 
 
-def places_of(hits: Mapping[str, Hits]) -> set[tuple[str, str, str]]:
-    """(site, delivery id, source file) from which rows came."""
-    return {place for key, found in hits.items() if not key.startswith("raw/people/") for place in found.places}
+def numbers_of(hits: Mapping[str, Hits]) -> dict[tuple[str, str, str], set[int]]:
+    """(site, delivery id, source file) -> numbers of the records from which rows came."""
+    numbers: dict[tuple[str, str, str], set[int]] = {}
+    for key, found in hits.items():
+        for place, these in found.numbers.items() if not key.startswith("raw/people/") else ():
+            numbers.setdefault(place, set()).update(these)
+    return numbers
 
 
 def _cut(workspace: Workspace, erasure_id: str, table: str, hits: Hits, subject: Subject) -> None:
@@ -250,4 +260,4 @@ def _note(workspace: Workspace, erasure_id: str, step: str, facts: Mapping[str, 
     workspace.erasures.note(erasure_id, step=reached, facts=facts)
 
 
-__all__ = ["STEPS", "ErasureError", "after_build", "before_build", "begin", "cause_of", "own_tables", "places_of", "unfinished"]
+__all__ = ["STEPS", "ErasureError", "after_build", "before_build", "begin", "cause_of", "numbers_of", "own_tables", "unfinished"]

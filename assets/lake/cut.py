@@ -26,7 +26,7 @@ from assets.lake.files import complete_columns
 from assets.lake.paths import Lake
 from assets.lake.writer import TableWriter, Write
 
-LINEAGE = ("site", "_delivery_id", "_source_file")
+LINEAGE = ("site", "_delivery_id", "_source_file", "_row_number")
 _BATCH_ROWS = 65_536
 
 
@@ -47,11 +47,13 @@ class Hits:
         files: Live files that hold rows of theirs.
         rows: Rows.
         places: (site, delivery id, source file) -> rows; only of raw tables.
+        numbers: The same -> numbers of the records in the file.
     """
 
     files: list[HitFile] = field(default_factory=list)
     rows: int = 0
     places: Counter[tuple[str, str, str]] = field(default_factory=Counter)
+    numbers: dict[tuple[str, str, str], set[int]] = field(default_factory=dict)
 
 
 def person_columns(schema: pa.Schema) -> list[str]:
@@ -74,7 +76,7 @@ def find_rows(lake: Lake, table_key: str, ids: Collection[int]) -> Hits:
         if found.num_rows:
             hits.files.append(file)
             hits.rows += found.num_rows
-            hits.places.update(_places(found, file))
+            _note_places(hits, found, file)
     return hits
 
 
@@ -126,12 +128,14 @@ def _mask(table: pa.Table | pa.RecordBatch, columns: Sequence[str], ids: Collect
     return mask
 
 
-def _places(found: pa.Table, file: HitFile) -> Counter[tuple[str, str, str]]:
+def _note_places(hits: Hits, found: pa.Table, file: HitFile) -> None:
     if "_delivery_id" not in found.column_names:
-        return Counter()
-    names = zip(found["_delivery_id"].to_pylist(), found["_source_file"].to_pylist(), strict=True)
+        return
     sites = found["site"].to_pylist() if "site" in found.column_names else [file.partition["site"]] * found.num_rows
-    return Counter((site, *name) for site, name in zip(sites, names, strict=True))
+    columns = (found["_delivery_id"].to_pylist(), found["_source_file"].to_pylist(), found["_row_number"].to_pylist())
+    for site, delivery, ref, number in zip(sites, *columns, strict=True):
+        hits.places[site, delivery, ref] += 1
+        hits.numbers.setdefault((site, delivery, ref), set()).add(number)
 
 
 def _kept(folder: Path, files: Sequence[HitFile], schema: pa.Schema, ids: Collection[int]) -> Iterator[pa.RecordBatch]:

@@ -130,15 +130,16 @@ class _Again(_Delivery):
     def __init__(self, workspace: Workspace, key: DeliveryKey, spool: Path) -> None:
         folder = stored_folder(workspace, key)
         manifest, _ = read_manifest(folder)
-        destroyed = workspace.erasures.files_of(key)
+        erased = workspace.erasures.stored(key)
         for number, file in enumerate(manifest.files, 1):
             path = folder / file.path
-            if file.sha256.lower() in destroyed:
+            sha256 = erased.get(file.sha256.lower(), file.sha256.lower())
+            if sha256 is None:
                 raise CannotReplay(
                     f"{key}: file {number} of its manifest was destroyed when a person in it was erased. Remedy: restore raw tables from a backup"
-                    " (docs/OPERATIONS.md, Erasure); have what its quarantine holds delivered again"
+                    " (docs/ERASURE.md); have what its quarantine holds delivered again"
                 )
-            if not path.is_file() or sha256_of(path) != file.sha256.lower():
+            if not path.is_file() or sha256_of(path) != sha256:
                 raise CannotReplay(f"{key}: file {number} of its manifest is not what was accepted. Remedy: restore landing/ from a backup")
         files = file_jobs(manifest, folder, workspace.sites[key.site].feeds[key.feed], spool / UNPACKED)
         super().__init__(workspace, key, manifest.sequence, files, spool)

@@ -40,15 +40,20 @@ ERASED_ROWS = sa.Table(
 )
 """Grain: rows that an erasure takes out of what one delivery left in one raw table. The delivery's own accounts stay: its records did land."""
 
-ERASED_FILE = sa.Table(
-    "erased_file",
+ERASED_BYTES = sa.Table(
+    "erased_bytes",
     METADATA,
-    *(sa.Column(c, sa.String, primary_key=True) for c in ("site", "feed", "delivery_id")),
-    sa.Column("sha256", sa.String, primary_key=True),
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
+    *(sa.Column(c, sa.String, nullable=False) for c in ("site", "feed", "delivery_id")),
+    sa.Column("sha256", sa.String, nullable=False),
+    sa.Column("redacted_sha256", sa.String),
+    sa.Column("records", sa.JSON, nullable=False),
     sa.Column("erasure_id", sa.String, nullable=False),
     sa.Column("at", sa.String, nullable=False),
+    sa.Index("erased_bytes_delivery", "site", "feed", "delivery_id"),
 )
-"""Grain: one delivered file whose bytes in the landing store were destroyed by an erasure, by the hash it was accepted with."""
+"""Grain: what an erasure did to one delivered file in the landing store. `sha256`: with which it was accepted. `redacted_sha256`: which it has
+since records of it, by number in `records`, were blanked; null: its bytes were destroyed. The newest row of a file holds."""
 
 
 class Erasures:
@@ -113,27 +118,39 @@ class Erasures:
                 found.setdefault(row.table_key, Counter())[row.site, row.delivery_id] += row.rows
         return found
 
-    def note_files(self, erasure_id: str, key: DeliveryKey, hashes: Iterable[str]) -> None:
-        """Note that delivered files are about to be destroyed in the landing store."""
-        new = sorted(set(hashes) - self.files_of(key))
-        values = {"site": key.site, "feed": key.feed, "delivery_id": key.delivery_id, "erasure_id": erasure_id, "at": utc_now()}
+    def note_files(
+        self, erasure_id: str, key: DeliveryKey, hashes: Iterable[str], *, redacted: str | None = None, records: Sequence[int] = ()
+    ) -> None:
+        """Note that delivered files are about to be destroyed in the landing store, or one of them to have records blanked. Noting it again does nothing."""
+        state = self.stored(key)
+        where = {"site": key.site, "feed": key.feed, "delivery_id": key.delivery_id, "erasure_id": erasure_id, "at": utc_now()}
+        new = [sha256 for sha256 in sorted(set(hashes)) if state.get(sha256, sha256) not in (redacted, None)]
         if new:
+            rows = [{**where, "sha256": sha256, "redacted_sha256": redacted, "records": list(records)} for sha256 in new]
             with self._engine.begin() as connection:
-                connection.execute(ERASED_FILE.insert(), [{**values, "sha256": sha256} for sha256 in new])
+                connection.execute(ERASED_BYTES.insert(), rows)
 
-    def files_of(self, key: DeliveryKey) -> set[str]:
-        """Hashes of the files of a delivery whose bytes were destroyed."""
-        is_this = (ERASED_FILE.c.site == key.site, ERASED_FILE.c.feed == key.feed, ERASED_FILE.c.delivery_id == key.delivery_id)
+    def stored(self, key: DeliveryKey) -> dict[str, str | None]:
+        """Hash with which a file of a delivery was accepted -> hash it has now, None where it was destroyed; files that were not touched are absent."""
+        is_this = (ERASED_BYTES.c.site == key.site, ERASED_BYTES.c.feed == key.feed, ERASED_BYTES.c.delivery_id == key.delivery_id)
         with self._engine.connect() as connection:
-            return set(connection.execute(sa.select(ERASED_FILE.c.sha256).where(*is_this)).scalars())
+            rows = connection.execute(sa.select(ERASED_BYTES).where(*is_this).order_by(ERASED_BYTES.c.id)).all()
+        return {row.sha256: row.redacted_sha256 for row in rows}
 
-    def destroyed(self, erasure_id: str) -> list[dict[str, str]]:
-        """Delivered files that an erasure destroyed: delivery and hash."""
-        c = ERASED_FILE.c
-        query = sa.select(c.site, c.feed, c.delivery_id, c.sha256).where(c.erasure_id == erasure_id)
+    def taken(self, erasure_id: str) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+        """What an erasure did in the landing store: files destroyed (delivery, hash), files redacted (also the new hash and how many records)."""
+        c = ERASED_BYTES.c
+        query = sa.select(ERASED_BYTES).where(c.erasure_id == erasure_id).order_by(c.site, c.feed, c.delivery_id, c.sha256, c.id)
+        destroyed: list[dict[str, Any]] = []
+        redacted: list[dict[str, Any]] = []
         with self._engine.connect() as connection:
-            rows = connection.execute(query.order_by(c.site, c.feed, c.delivery_id, c.sha256)).all()
-        return [{"delivery": f"{r.site}/{r.feed}/{r.delivery_id}", "sha256": r.sha256} for r in rows]
+            for r in connection.execute(query):
+                entry = {"delivery": f"{r.site}/{r.feed}/{r.delivery_id}", "sha256": r.sha256}
+                if r.redacted_sha256 is None:
+                    destroyed.append(entry)
+                else:
+                    redacted.append({**entry, "redacted_sha256": r.redacted_sha256, "records": len(r.records)})
+        return destroyed, redacted
 
     def all_values(self) -> Iterator[tuple[str, bytes]]:
         """(table, values of a row, one a line) of every row of the control database but those of the audit."""

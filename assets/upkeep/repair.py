@@ -18,6 +18,7 @@ without any table is restored the same way.
 from __future__ import annotations
 
 import json
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
@@ -190,11 +191,12 @@ class _Repair:
         """Rows that the ledger counts and the tables lack, parsed again: one parse a delivery."""
         lake, versions = self._workspace.lake, self._workspace.commits.latest_versions()
         lost: dict[DeliveryKey, dict[str, dict[str, np.ndarray]]] = {}
+        erased = _rows_erased(self._workspace)
         with open_duckdb() as connection:
             for table, deliveries in landed_tables(self._workspace).items():
                 held = held_rows(connection, lake, table, versions[table]) if table in versions else {}
                 for key, rows in deliveries.items():
-                    if held.get((key.site, key.delivery_id), 0) < rows:
+                    if held.get((key.site, key.delivery_id), 0) < rows - erased[table][key.site, key.delivery_id]:
                         place = self._places(connection, table, versions.get(table), key)
                         lost.setdefault(key, {})[table] = place
         for key, tables in sorted(lost.items(), key=lambda item: str(item[0])):
@@ -212,12 +214,14 @@ class _Repair:
         """Say what today's rules did not give back."""
         versions = self._workspace.commits.latest_versions()
         touched = {table for tables in lost.values() for table in tables}
+        erased = _rows_erased(self._workspace)
         with open_duckdb() as connection:
             for table, deliveries in landed_tables(self._workspace).items():
                 if table not in touched:
                     continue
                 held = held_rows(connection, self._workspace.lake, table, versions[table]) if table in versions else {}
-                for key, rows in deliveries.items():
+                for key, landed in deliveries.items():
+                    rows = landed - erased[table][key.site, key.delivery_id]
                     if (now := held.get((key.site, key.delivery_id), 0)) < rows and key in lost:
                         self._result.left.append(f"{table}: {rows - now} of {rows} rows of {key} were not given back by today's rules")
 
@@ -245,6 +249,11 @@ class _Repair:
     def _labels(self, key: DeliveryKey) -> Iterable[str]:
         numbers = {e["replay"] for e in self._workspace.deliveries.quarantine_history(key) if e["replay"] is not None}
         return [str(key), *(f"{key}~replay{n}" for n in sorted(numbers))]
+
+
+def _rows_erased(workspace: Workspace) -> dict[str, Counter[tuple[str, str]]]:
+    """Raw table -> (site, delivery id) -> rows that erasures took out: they are not lost."""
+    return defaultdict(Counter, workspace.erasures.rows())
 
 
 def _people_held(connection: duckdb.DuckDBPyConnection, path: str, version: int | None) -> dict[tuple[str, str], set[tuple[str, int]]]:

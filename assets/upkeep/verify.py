@@ -109,11 +109,11 @@ def _landing_store(workspace: Workspace, progress: Progress) -> Iterator[Finding
             continue
         if digest != row["manifest_sha256"]:
             yield Finding("landing", None, f"{key}/{MANIFEST}", Kind.DAMAGED, "is not the manifest that was accepted (SHA-256 differs)")
-        destroyed = workspace.erasures.files_of(key)
+        erased = workspace.erasures.stored(key)
         for number, file in enumerate(manifest.files, 1):
-            if file.sha256.lower() in destroyed:
-                continue
-            yield from _stored_file(folder / file.path, f"{key}, file {number} of its manifest", file.bytes, file.sha256.lower(), progress)
+            sha256 = erased.get(file.sha256.lower(), file.sha256.lower())
+            if sha256 is not None:
+                yield from _stored_file(folder / file.path, f"{key}, file {number} of its manifest", file.bytes, sha256, progress)
 
 
 def _stored_file(path: Path, name: str, size: int, sha256: str, progress: Progress) -> Iterator[Finding]:

@@ -165,8 +165,8 @@ def _preview_text(seen: Preview) -> str:
     if seen.tables:
         lines.append(table(["table", "rows"], [[name, rows] for name, rows in sorted(seen.tables.items())]))
     lines.append(
-        f"{seen.landing_files} delivered file(s), {bytes_text(seen.landing_bytes)}, would be destroyed in the landing store; {seen.shared_files} of them hold"
-        " other people too, whose rows then are in raw tables only: back these up. Other files may name the person and go as well"
+        f"{seen.landing_files} delivered file(s), {bytes_text(seen.landing_bytes)}, hold records of theirs, {seen.shared_files} of them other people's too: records"
+        " are blanked where that can be done beyond doubt, else the file is destroyed. Files that name the person elsewhere are treated alike"
     )
     if seen.undestroyed:
         lines.append(f"{seen.undestroyed} of {seen.samples} sample(s) have no proof of destruction: --leave-samples is needed")
@@ -177,8 +177,8 @@ def _done_text(facts: dict[str, Any]) -> str:
     tables, scan = facts["tables"], facts["scan"]
     older = sum(map(len, facts["files_removed"].values()))
     return (
-        f"{facts['erasure_id']}: {sum(t['rows'] for t in tables.values()):,} rows of {len(tables)} tables, {len(facts['files_destroyed'])} delivered files,"
-        f" {older} older files, {facts['identifiers_forgotten']} identifiers. Searched {scan['files']:,} files: nothing left.\n"
+        f"{facts['erasure_id']}: {sum(t['rows'] for t in tables.values()):,} rows of {len(tables)} tables, {len(facts['files_redacted'])} delivered files redacted,"
+        f" {len(facts['files_destroyed'])} destroyed, {older} older files, {facts['identifiers_forgotten']} identifiers. Searched {scan['files']:,} files: nothing left.\n"
         f"Receipt: control/receipts/{facts['erasure_id']}.json (SHA-256 {facts['receipt_sha256']})"
     )
 

@@ -20,7 +20,7 @@ from tests.faults.killing import OWNERS, kill_in
 ERASING: dict[str, Any] = {
     "enter": steps, "begin": erased, "forget": erased, "note_files": erasures.Erasures, "unlink": Path, "note_rows": erasures.Erasures, "cut_rows": steps,
     "record": commits.Commits, "note_change": commits.Commits, "note_removed": upkeep.UpkeepBooks, "let_go": stamps.Stamps, "clean": artefacts,
-    "search_all": steps, "write": receipt, "wipe_free_pages": artefacts, "finish": erasures.Erasures, "destroy": landing_store, "purge": steps,
+    "search_all": steps, "write": receipt, "wipe_free_pages": artefacts, "finish": erasures.Erasures, "destroy": landing_store, "take_out": landing_store, "purge": steps,
 }  # fmt: skip
 SITE = "h02"
 
@@ -48,13 +48,18 @@ def conditions(numbers: Iterable[int], *, day: str = "2020-01-01", mark: str = "
     )
 
 
+def _bundle(lines: str) -> str:
+    entries = ",\n".join(f'{{"resource":{line}}}' for line in lines.splitlines())
+    return f'{{"resourceType":"Bundle","type":"collection","entry":[\n{entries}]}}\n'
+
+
 def deliver_people(lake: Path) -> None:
-    """d1 knows everybody, and has a bad record of the first; d2 is about the first and second, d3 about others only."""
+    """d1 knows everybody, as lines, and has a bad record of the first; d2 is one document about the first and second, d3 is about others only."""
     bad = conditions([1], day="2023-02-30", mark="bad")
     write_delivery(
         lake, SITE, "fhir_r4", "d1", {"Patient.ndjson": patients(range(1, 6)), "Condition.ndjson": conditions(range(1, 6)) + bad}
     )
-    write_delivery(lake, SITE, "fhir_r4", "d2", {"Condition.ndjson": conditions([1, 2], mark="e")}, sequence=2)
+    write_delivery(lake, SITE, "fhir_r4", "d2", {"bundle.json": _bundle(conditions([1, 2], mark="e"))}, sequence=2)
     write_delivery(lake, SITE, "fhir_r4", "d3", {"Condition.ndjson": conditions([4, 5], mark="f")}, sequence=3)
 
 

@@ -22,7 +22,7 @@ PROCESSES = multiprocessing.get_context("forkserver")
 PROCESSES.set_forkserver_preload(["tests.faults.erasing"])
 
 PLACES = [
-    "begin:1:before", "begin:1:after", "destroy:1:before", "note_files:1:after", "unlink:1:before", "unlink:1:after", "note_files:2:after", "destroy:1:after",
+    "begin:1:before", "begin:1:after", "destroy:1:before", "note_files:1:after", "unlink:1:before", "unlink:1:after", "note_files:2:after", "take_out:1:after", "take_out:3:before", "note_files:3:after", "take_out:3:after", "destroy:1:after", "destroy:2:after",
     "note_rows:1:after", "cut_rows:1:before", "record:1:before", "record:1:after", "note_rows:2:after", "record:2:before", "cut_rows:3:after", "note_change:1:before",
     "note_change:1:after", "let_go:1:after", "purge:1:before", "note_removed:1:after", "purge:1:after", "clean:1:after", "search_all:1:after", "write:1:before",
     "write:1:after", "forget:1:before", "forget:1:after", "wipe_free_pages:2:after", "finish:1:before", "finish:1:after",

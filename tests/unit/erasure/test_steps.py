@@ -14,8 +14,10 @@ from assets.contracts.table import ERASED
 from assets.erasure.late import destroy_late, late_records
 from assets.erasure.preview import preview
 from assets.erasure.steps import ErasureError, begin, unfinished
+from assets.formats.count import count_records
 from assets.landing.workspace import Workspace
 from assets.privacy import erased
+from assets.upkeep.repair import repair
 from assets.upkeep.verify import verify
 from tests.conftest import write_delivery
 from tests.faults.erasing import SITE, conditions, erase, patients, person, resident, rows_by_person
@@ -62,10 +64,41 @@ def test_no_byte_of_the_lake_names_the_person(once: Once) -> None:
     assert str(once.who).encode() not in (once.lake / "control" / "receipts" / f"{once.facts['erasure_id']}.json").read_bytes()
 
 
-def test_delivered_files_that_speak_of_the_person_are_destroyed_and_no_other(once: Once) -> None:
-    stored = sorted(str(p.relative_to(once.lake / "landing")) for p in (once.lake / "landing").rglob("*.ndjson"))
-    assert stored == ["h02/fhir_r4/d3/Condition.ndjson"]
-    assert [f["delivery"] for f in once.facts["files_destroyed"]] == ["h02/fhir_r4/d1"] * 2 + ["h02/fhir_r4/d2"]
+def test_in_delivered_lines_the_records_are_blanked_and_a_document_is_destroyed(once: Once, landed_people: Path) -> None:
+    stored, before = once.lake / "landing" / SITE / "fhir_r4", landed_people / "landing" / SITE / "fhir_r4"
+    was, now = ((folder / "d1" / "Condition.ndjson").read_bytes() for folder in (before, stored))
+    blank = {n for n, (a, b) in enumerate(zip(was.split(b"\n"), now.split(b"\n"), strict=True), 1) if a != b}
+    assert blank == {1, 2, 11, 12}, "the records that landed and those that were refused"
+    assert {line.strip() for n, line in enumerate(now.split(b"\n"), 1) if n in blank} == {b"{}"}
+    assert len(now) == len(was)
+    count = count_records(stored / "d1" / "Condition.ndjson", "fhir")
+    assert count == count_records(before / "d1" / "Condition.ndjson", "fhir")
+    assert not (stored / "d2" / "bundle.json").exists()
+    assert (stored / "d3" / "Condition.ndjson").read_bytes() == (before / "d3" / "Condition.ndjson").read_bytes()
+    assert [f["delivery"] for f in once.facts["files_destroyed"]] == ["h02/fhir_r4/d2"]
+    assert sorted(f["records"] for f in once.facts["files_redacted"]) == [1, 4]
+
+
+def test_rows_of_the_others_are_repaired_from_the_blanked_files(once: Once, tmp_path: Path) -> None:
+    """Else the first erasure would cost the lake what it is restored from."""
+    lake = tmp_path / "lake"
+    shutil.copytree(once.lake, lake)
+    shutil.rmtree(lake / "tables" / "raw" / "fhir" / "patient")
+    done = repair(Workspace(lake))
+    assert done.left == []
+    assert done.rows == {"raw/fhir/patient": 4}
+    assert set(rows_by_person(lake)["raw/fhir/patient"]) == set(once.before["raw/fhir/patient"]) - {once.who}
+    assert verify(Workspace(lake), deep=True).findings == []
+
+
+def test_rows_of_a_destroyed_file_cannot_be_repaired_and_repair_says_so(once: Once, tmp_path: Path) -> None:
+    lake = tmp_path / "lake"
+    shutil.copytree(once.lake, lake)
+    shutil.rmtree(lake / "tables" / "raw" / "fhir" / "condition")
+    done = repair(Workspace(lake))
+    assert "h02/fhir_r4/d2: file 1 of its manifest was destroyed when a person in it was erased" in done.left[0]
+    assert done.left[1:] == ["raw/fhir/condition: 2 of 2 rows of h02/fhir_r4/d2 were not given back by today's rules"]
+    assert done.rows == {"raw/fhir/condition": 12}
 
 
 def test_the_vault_forgets_who_it_was_and_still_knows_the_person_again(once: Once, landed_people: Path) -> None:
@@ -110,7 +143,9 @@ def test_late_data_of_an_erased_person_lands_nowhere_and_is_counted(lake: Path) 
     assert [(str(f.key), f.records) for f in late] == [("h02/fhir_r4/d4", (1, 2)), ("h02/fhir_r4/d4", (1,))]
     destroy_late(workspace, late)
     assert late_records(workspace) == []
-    assert not list((lake / "landing" / SITE / "fhir_r4" / "d4").glob("*.ndjson"))
+    left = b"".join(p.read_bytes() for p in (lake / "landing" / SITE / "fhir_r4" / "d4").glob("*.ndjson"))
+    assert b"patient-0002" in left
+    assert b"patient-0001" not in left
     assert verify(workspace, deep=True).findings == []
 
 
