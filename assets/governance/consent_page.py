@@ -85,7 +85,7 @@ def _plot(events: Rows, day: date) -> str:
     parts = {"grants": [0] * MONTHS, "withdrawals and expiries": [0] * MONTHS}
     for row in events:
         at = place.get(row["month_date"])
-        if at is not None and row["finding_code"] == "understood":
+        if at is not None and not row["is_refused"]:
             parts["withdrawals and expiries" if row["event_type"] in _LEFT else "grants"][at] += row["event_count"] or 0
     return stacked_bars(f"Consent events by month, last {MONTHS} months", [f"{m:%Y-%m}" for m in months], parts, unit="events")
 

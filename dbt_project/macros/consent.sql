@@ -46,8 +46,26 @@
     when coalesce(signer_code, 'self') not in ('self', 'parent', 'guardian', 'representative') then 'unknown_signer'
     when coalesce(signer_code, 'self') <> 'self' and coalesce(signer_basis_code, '') not in ('minor', 'incapacity') then 'proxy_without_right'
     when coalesce(signer_code, 'self') <> 'self' and signer_basis_code = 'minor' and valid_until_date is null then 'proxy_without_end'
+    when signer_code = 'self' and effective_date <= minor_until_date then 'signed_before_majority'
     when valid_until_date < effective_date or retention_years < 0 then 'ends_before_it_begins'
+    when is_form_unknown and permission_code = 'POA' then 'unknown_form'
   end
+{%- endmacro %}
+
+{#- What a grant permits and for how long, as one text: two grants of one day that differ in it contradict each other. -#}
+{% macro consent_terms(alias) -%}
+  ({% for column in ('permission_code', 'disease_code', 'modifier_codes', 'covers_from_date', 'last_day') -%}
+  coalesce(cast({{ alias }}.{{ column }} as varchar), '') || '|'{% if not loop.last %} || {% endif %}
+  {%- endfor %})
+{%- endmacro %}
+
+{#- Order of grants of one day, the strict one first: the narrower permission, the earlier end, more modifiers, fewer years of records. -#}
+{% macro strict_grant_first() -%}
+  case permission_code when 'DS' then 0 when 'POA' then 1 when 'HMB' then 2 when 'GRU' then 3 else 4 end,
+  coalesce(last_day, date '9999-12-31'),
+  length(modifier_codes) - length(replace(modifier_codes, ';', '')) desc nulls last,
+  covers_from_date desc nulls last,
+  record_id desc
 {%- endmacro %}
 
 {#- What a purpose of a FHIR Consent covers, null where we do not understand it. The programme's own codes name its scopes; research on

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from orchestration.errors import UserError
+from orchestration.errors import UserError, unknown_site
 from orchestration.settings import Settings
 
 if TYPE_CHECKING:
@@ -105,6 +105,44 @@ def show(settings: Settings, person: int | None, site: str | None, number: str |
         "form_code",
     )
     click.echo(table([n.removesuffix("_code") for n in names], [[s[n] for n in names] for s in spells]))
+
+
+@consent.command()
+@click.option("--site", help="Only events of this sender.")
+@click.option("--finding", help="Only this finding.")
+@click.option("--limit", type=click.IntRange(1), default=50, show_default=True, help="How many events to show.")
+@click.option("--json", "as_json", is_flag=True, help="For programs; all events.")
+@click.pass_obj
+def findings(settings: Settings, site: str | None, finding: str | None, limit: int, as_json: bool) -> None:
+    """Consent events with which something is wrong: where each stands, how it counts all the same, what to do. As of the last build."""
+    from dataclasses import asdict
+
+    from assets.governance.consent_findings import FINDINGS, consent_findings
+    from orchestration.commands.show import table
+
+    if finding is not None and finding not in FINDINGS:
+        raise UserError(f"there is no finding {finding!r}. Known: {', '.join(FINDINGS)}")
+    workspace = settings.workspace()
+    if site is not None and site not in workspace.sites:
+        raise unknown_site(site, workspace.sites)
+    found = consent_findings(workspace, day=settings.day, site=site, code=finding)
+    if as_json:
+        click.echo(json.dumps([asdict(f) for f in found], indent=1))
+        return
+    if not found:
+        click.echo("Nothing is wrong with any consent event.")
+        return
+    click.echo(
+        table(
+            ["finding", "delivery", "table", "file", "record"],
+            [[f.code, f"{f.site}/{f.delivery}", f.table, f.file, f.record] for f in found[:limit]],
+        )
+    )
+    if len(found) > limit:
+        click.echo(f"{limit:,} of {len(found):,} shown; --limit shows more")
+    for code in dict.fromkeys(f.code for f in found[:limit]):
+        meaning = FINDINGS[code]
+        click.echo(f"\n{code}: the event {meaning.wrong}. How it counts: {meaning.counts}. Remedy: {meaning.remedy}")
 
 
 @consent.command()

@@ -199,7 +199,9 @@ def test_withdrawn_and_never_consented_people_are_nowhere(in_order: Biodam, tmp_
     said = biodam("consent", "withdraw", "--site", "h90", "--number", "P1", "--desk", "c90", "--day", "2023-01-01", "--yes").stdout
     assert "P1" not in said
     assert "Next: biodam run" in said
+    biodam("consent", "withdraw", "--site", "h90", "--number", "P2", "--desk", "c90", "--day", "2023-01-01", "--yes")
     biodam("run")
+    _check_reports_of_everybody(biodam)
     assert biodam.one("select count(*) from person") == 8
     spells = json.loads(biodam("consent", "show", "--site", "h90", "--number", "P1", "--json").stdout)["spells"]
     assert [(s["scope_code"], s["in_force"], s["withdrawn_date"]) for s in spells] == [("clinical", False, "2023-01-01")]
@@ -256,3 +258,15 @@ def test_merge_and_then_split_is_as_if_nobody_had_ever_been_merged(new_lake: Cal
     """
     assert lake.query(by_person) == never.query(by_person)
     assert _readable(lake) == _readable(never)
+
+
+def _check_reports_of_everybody(biodam: Biodam) -> None:
+    """A build of two people's buckets must not make reports of these two alone. P2 had withdrawn before, and nobody knows form F34."""
+    counted = biodam.query("select event_type, finding_code, event_count from gov_consent_events order by all")
+    alone = ("withdraw", "understood", None)
+    assert counted == [("grant", "unknown_form", 11), alone, alone, ("withdraw", "withdrawn_before", None)]
+    assert biodam.query("select site, people_count from gov_people_by_site") == [("h90", 8)]
+    told = json.loads(biodam("consent", "findings", "--json").stdout)
+    assert [f["record"] for f in told if f["code"] == "unknown_form" and f["delivery"] == "k1"] == list(range(1, 11))
+    [twice] = [f for f in told if f["code"] != "unknown_form"]
+    assert (twice["code"], twice["site"], twice["table"], twice["record"]) == ("withdrawn_before", "c90", "raw/consent/event", 1)

@@ -6,6 +6,7 @@ with counted as (
         month_date,
         event_type,
         finding_code,
+        is_refused,
         scope_code,
         sum(event_count) as events,
         sum(person_count) as people
@@ -20,6 +21,7 @@ select
     event_type,
     scope_code,
     finding_code,
+    is_refused,
     cast(case when people >= 5 then events end as bigint) as event_count,
     people < 5 as has_small_cell
 from counted

@@ -14,7 +14,7 @@ with scopes as (
 scoped as (
 
     select event.*, scopes.scope_code as spell_scope
-    from {{ ref('int_consent_events__understood') }} as event
+    from {{ person_ref('int_consent_events__understood') }} as event
     inner join scopes on event.decided_scope = scopes.scope_code or event.decided_scope = 'all'
 
 ),
@@ -33,14 +33,14 @@ sided as (
 
 ),
 
--- on one day the strict reading wins: who granted and withdrew has withdrawn
+-- on one day the strict reading wins: who granted and withdrew has withdrawn, and of two grants the narrower counts
 ranked as (
 
     select
         *,
         row_number() over (
             partition by person_id, spell_scope, side, effective_date
-            order by case when is_grant then 1 else 0 end, case when event_type = 'withdraw' then 0 else 1 end, record_id desc
+            order by case when is_grant then 1 else 0 end, case when event_type = 'withdraw' then 0 else 1 end, {{ strict_grant_first() }}
         ) as recency
     from sided
 

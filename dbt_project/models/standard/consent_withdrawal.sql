@@ -18,11 +18,10 @@ decided as (
         event.person_bucket,
         scopes.scope_code,
         event.effective_date,
-        event.event_type = 'withdraw' and event.finding_code is null and form.record_id is null as is_withdrawal,
+        event.event_type = 'withdraw' and event.finding_code is null and coalesce(event.told_by, '') <> 'registry' as is_withdrawal,
         max(case when event.is_grant then event.effective_date end)
             over (partition by event.person_id, scopes.scope_code) as last_granted_date
-    from {{ ref('int_consent_events__understood') }} as event
-    left join {{ ref('stg_registry__consents') }} as form on form.record_id = event.record_id and form.site = event.site
+    from {{ person_ref('int_consent_events__understood') }} as event
     inner join scopes on event.decided_scope = scopes.scope_code or event.decided_scope = 'all'
     where event.effective_date <= {{ as_of() }}
 

@@ -1,7 +1,7 @@
 """Effective consent and lawful use, against an oracle in plain Python that was written from the rules and not from the SQL.
 
 The rules, in words: on a day, what counts for a person, a scope and a site is the newest event about it; on one day a refusal goes before a
-grant; a withdrawal speaks for all sites and, where it is known, before its day; a hospital's own grant speaks for that hospital alone. A grant
+grant, and of two grants the narrower; a withdrawal speaks for all sites and, where it is known, before its day; a hospital's own grant speaks for that hospital alone. A grant
 that is not understood ends what went before. A use is permitted where every purpose is covered and no modifier speaks against it.
 """
 
@@ -44,6 +44,7 @@ class Event:
     signer_basis_code: str | None
     form_code: str | None
     site: str = "c01"
+    told_by: str = "service"
     person_bucket: int = 0
     form_version: str = "1"
     covers_from_date: date | None = None
@@ -72,20 +73,24 @@ def histories(count: int, seed: int) -> list[Event]:
                     None, None, None, "NCU", "NPU;NMDS", "GS=KR", "GS=KR;GS=US", "MOR=2027-01-01", "TS=2026-06-30", "NPUNCU;IRB", "CC",
                     "PS=P-1", "IS=SNUH;US=KIM", "GSO", "NPOA", "RS", "NCU;OOPS", "MOR", "COL;PUB;RTN",
                 )) if is_grant else None,
-                signer_code=rng.choice(("parent", "guardian", "neighbour")) if proxy else None,
+                signer_code=rng.choice(("parent", "guardian", "neighbour")) if proxy else rng.choice(("self", "self", None)),
                 signer_basis_code=rng.choice((None, "minor", "incapacity")) if proxy else None,
-                form_code=rng.choice((None, "KR-34", "KR-41", "XX")),
+                form_code=rng.choice((None, "KR-34", "KR-41", "XX", "OURS")), site=rng.choice(("c01", "c02")),
+                told_by=rng.choice(("service", "service", "registry", "fhir")),
             ))  # fmt: skip
     return events
 
 
 FORMS = {"KR-34": ("HMB", None), "KR-41": ("GRU", "NPU")}
+OWN_FORMS = {("c01", "OURS"): "KR-41"}
+"""What a site calls a form."""
+NARROW_FIRST = ("DS", "POA", "HMB", "GRU", "NRES")
 
 
 # --- the oracle: what counts on a day ---------------------------------------------------------------------------------
 
 
-def understood(event: Event) -> bool:
+def understood(event: Event, history: list[Event]) -> bool:
     """Does a grant say something that we may act on?"""
     permission, modifiers = terms(event)
     if event.event_type not in ("grant", "change", "reconsent") or event.scope_code not in SCOPES:
@@ -97,7 +102,14 @@ def understood(event: Event) -> bool:
         code, _, value = one.partition("=")
         if (code in plain) == bool(value) or (code not in plain and code not in ("GS", "MOR", "TS", "US", "PS", "IS")):
             return False
-    if event.signer_code is not None:
+    if form_is_unknown(event) and permission == "POA":
+        return False
+    minority = [
+        e.valid_until_date for e in history if e.signer_code not in (None, "self") and e.signer_basis_code == "minor" and e.valid_until_date
+    ]
+    if event.signer_code == "self" and minority and event.effective_date <= max(minority):
+        return False
+    if event.signer_code not in (None, "self"):
         if event.signer_code not in ("parent", "guardian", "representative") or event.signer_basis_code is None:
             return False
         if event.signer_basis_code == "minor" and event.valid_until_date is None:
@@ -105,11 +117,31 @@ def understood(event: Event) -> bool:
     return event.valid_until_date is None or event.valid_until_date >= event.effective_date
 
 
+def form_of(event: Event) -> str:
+    """The form as the list names it."""
+    return OWN_FORMS.get((event.site, event.form_code or ""), event.form_code or "")
+
+
+def form_is_unknown(event: Event) -> bool:
+    """Neither of the list nor the site's own; a registry declares its form elsewhere."""
+    return bool(event.form_code) and form_of(event) not in FORMS and event.told_by != "registry"
+
+
 def terms(event: Event) -> tuple[str, list[str]]:
-    """Permission and modifiers: the event's own, else its form's."""
-    form = FORMS.get(event.form_code or "", ("HMB", None))
+    """Permission and modifiers: the event's own, else its form's; a form nobody knows permits health research at most."""
+    form = FORMS.get(form_of(event), ("HMB", None))
     modifiers = event.stated_modifier_codes or form[1]
-    return event.stated_permission_code or form[0], modifiers.split(";") if modifiers else []
+    permission = event.stated_permission_code or form[0]
+    if form_is_unknown(event) and permission in ("NRES", "GRU"):
+        permission = "HMB"
+    return permission, modifiers.split(";") if modifiers else []
+
+
+def width(event: Event) -> tuple[Any, ...]:
+    """How much a grant permits, as far as it can be told: of two of one day the narrower counts."""
+    permission, modifiers = terms(event)
+    since = event.covers_from_date or date(1, 1, 1)
+    return (NARROW_FIRST.index(permission), last_day(event), -len(modifiers), -since.toordinal(), -event.record_id)
 
 
 def concerns(event: Event, scope: str) -> bool:
@@ -131,7 +163,7 @@ def last_day(event: Event) -> date:
     return min(days)
 
 
-def deciding(events: list[Event], scope: str, day: date) -> Event | None:
+def deciding(events: list[Event], history: list[Event], scope: str, day: date) -> Event | None:
     """The grant in force on a day among events that may speak, or None."""
     about = [e for e in events if concerns(e, scope)]
     past = [e for e in about if e.effective_date <= day]
@@ -139,9 +171,9 @@ def deciding(events: list[Event], scope: str, day: date) -> Event | None:
         return None
     newest = max(e.effective_date for e in past)
     today = [e for e in past if e.effective_date == newest]
-    if not all(understood(e) for e in today):
+    if not all(understood(e, history) for e in today):
         return None
-    best = max(today, key=lambda e: e.record_id)
+    best = min(today, key=width)
     for later in about:  # a withdrawal that is known counts today, unless the same day holds something as strict
         if later.event_type == "withdraw" and later.effective_date > newest:
             return None
@@ -151,11 +183,11 @@ def deciding(events: list[Event], scope: str, day: date) -> Event | None:
 def in_force(events: list[Event], scope: str, day: date) -> set[tuple[str | None, int]]:
     """(site, record) of the grants in force; site None for all sites."""
     found: set[tuple[str | None, int]] = set()
-    everywhere = deciding([e for e in events if e.only_site is None], scope, day)
+    everywhere = deciding([e for e in events if e.only_site is None], events, scope, day)
     if everywhere:
         found.add((None, everywhere.record_id))
     for site in ("h11", "h12"):
-        best = deciding([e for e in events if e.only_site in (None, site)], scope, day)
+        best = deciding([e for e in events if e.only_site in (None, site)], events, scope, day)
         if best and best.only_site == site:
             found.add((site, best.record_id))
     return found
@@ -228,6 +260,12 @@ def _load(marts: Marts, events: list[Event]) -> None:
         marts.db.execute(f"create or replace table {other} as from stg_consent__events limit 0")
     marts.db.execute("create or replace table seed_consent_form (form_code varchar, permission_code varchar, modifier_codes varchar)")
     marts.db.executemany("insert into seed_consent_form values (?, ?, ?)", [(k, *v) for k, v in FORMS.items()])
+    marts.db.execute(
+        "create or replace table stg_reference__code_maps (site varchar, source_system varchar, source_code varchar, target_code varchar)"
+    )
+    marts.db.executemany(
+        "insert into stg_reference__code_maps values (?, 'consent_form', lower(?), ?)", [(*k, v) for k, v in OWN_FORMS.items()]
+    )
     marts.db.execute("create or replace table people_sighting (person_id bigint, person_bucket integer, site varchar)")
     marts.db.execute("create or replace table stg_reference__sites (site varchar, legal_basis varchar)")
     assert len(delivered) == len(events)

@@ -59,6 +59,7 @@ select
     person_id,
     person_bucket,
     site,
+    'fhir' as told_by,
     case when is_grant then 'grant' else 'withdraw' end as event_type,
     case when is_grant then scope_code else 'all' end as scope_code,
     -- a refusal without a day ends whatever was granted, on any day: its own lies after all of them

@@ -13,6 +13,7 @@ select
     person_id,
     person_bucket,
     site,
+    'registry' as told_by,
     event_type,
     scope_code,
     upper(form_code) as form_code,
