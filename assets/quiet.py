@@ -9,8 +9,10 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 REPOSITORY = Path(__file__).parents[1]
 _CODE = (
@@ -62,9 +64,19 @@ def is_quiet(root: Path, sites_folder: Path, as_of: date, *, asked: bool = True)
     if any((root / "inbox").glob("*/*/*/manifest.json")) or not (root / "catalogue" / "biodam.duckdb").exists():
         return False
     day = as_of.isoformat() if asked else max(as_of.isoformat(), mark["as_of"])
-    if mark["as_of"] > day or (mark["next_consent_change"] or "9999-12-31") <= day:
+    if mark["as_of"] > day or consent_changes(mark, day):
         return False
     return bool(mark["code"] == code_version() and mark["sites"] == sites_version(sites_folder))
+
+
+def consent_changes(build: Mapping[str, Any], day: str) -> bool:
+    """True where consent has begun or ended by itself since a build.
+
+    Args:
+        build: What the build foresaw: `next_consent_change`, YYYY-MM-DD or None.
+        day: Today, YYYY-MM-DD.
+    """
+    return bool((build["next_consent_change"] or "9999-12-31") <= day)
 
 
 def mark_quiet(root: Path, sites_folder: Path, *, as_of: date, next_consent_change: str | None) -> None:

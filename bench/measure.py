@@ -61,10 +61,10 @@ def run(command: Sequence[str], *, environment: Mapping[str, str] | None = None,
     return cost
 
 
-def biodam(*arguments: str, lake: Path, log: Path | None = None) -> Cost:
-    """Run a `biodam` command on a lake."""
+def biodam(*arguments: str, lake: Path, log: Path | None = None, environment: Mapping[str, str] | None = None) -> Cost:
+    """Run a `biodam` command on a lake; `environment` adds to what it finds."""
     command = [sys.executable, "-m", "orchestration.cli", *arguments]
-    return run(command, environment={"LAKE_ROOT": str(lake)}, log=log)
+    return run(command, environment={"LAKE_ROOT": str(lake), **(environment or {})}, log=log)
 
 
 def machine() -> str:

@@ -32,7 +32,7 @@ from orchestration.alerts import failed_runs
 from orchestration.exam import examine_linkage
 from orchestration.jobs import everything, linkage_exam, scrub, upkeep
 from orchestration.schedules import SCHEDULES
-from orchestration.sensors import closed_deliveries
+from orchestration.sensors import aged_consent, closed_deliveries
 from orchestration.settings import Settings, read_settings
 
 warnings.filterwarnings("ignore", category=dg.BetaWarning)
@@ -75,7 +75,7 @@ def build_defs(overrides: Mapping[str, Any] | None = None, settings: Settings | 
         asset_checks=[consent_check(manifest)],
         jobs=[everything, upkeep, scrub, linkage_exam],
         schedules=SCHEDULES,
-        sensors=[closed_deliveries, failed_runs],
+        sensors=[closed_deliveries, aged_consent, failed_runs],
         executor=dg.in_process_executor,
         resources={**_resources(settings), **(overrides or {})},
     )

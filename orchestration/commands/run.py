@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from assets.quiet import code_version, default_sites_folder, is_quiet, sites_version
+from assets.quiet import code_version, consent_changes, default_sites_folder, is_quiet, sites_version
 from assets.run_lock import hold_lake
 from orchestration.errors import FAILED, OK, unknown_site
 from orchestration.settings import Settings
@@ -172,7 +172,7 @@ def _build_is_due(settings: Settings, workspace: Workspace, *, sites_unchanged: 
     from assets.planning import catalogue_is_current, consent_day, sync_reference
 
     day = consent_day(workspace, asked=settings.as_of, today=settings.day).isoformat()
-    aged = last["as_of"] > day or (last["next_consent_change"] or "9999-12-31") <= day
+    aged = last["as_of"] > day or consent_changes(last, day)
     if aged or last["code_version"] != code_version() or not commits.pending().nothing:
         return True
     return not catalogue_is_current(workspace) or (not sites_unchanged and sync_reference(workspace))

@@ -11,10 +11,13 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import dagster as dg
 import pytest
 
 from assets.privacy.buckets import BucketSizes
 from assets.privacy.vault import open_vault
+from assets.resources import LakeResource
+from orchestration.sensors import aged_consent
 from tests.conftest import CONSENT_HEADER, CONSENT_SITE, Biodam, write_delivery
 
 SITE = """site = "h90"
@@ -119,6 +122,11 @@ def _deliveries() -> list[tuple[str, str, str, int, dict[str, bytes | str]]]:
     ]
 
 
+AGEING = CONSENT_HEADER + "".join(
+    f"a{n},K{n},{_rrn(n)},,,change,clinical,F34,1,patient,2019-06-01,{until},\n" for n, until in ((4, "2024-01-04"), (6, "2024-02-10"))
+)
+
+
 def _sites(folder: Path) -> Path:
     folder.mkdir()
     (folder / "h90.toml").write_text(SITE, encoding="utf-8")
@@ -199,6 +207,7 @@ def test_withdrawn_and_never_consented_people_are_nowhere(in_order: Biodam, tmp_
     said = biodam("consent", "withdraw", "--site", "h90", "--number", "P1", "--desk", "c90", "--day", "2023-01-01", "--yes").stdout
     assert "P1" not in said
     assert "Next: biodam run" in said
+    write_delivery(biodam.lake, "c90", "consent", "k4", {"event.csv": AGEING}, sequence=4)
     biodam("consent", "withdraw", "--site", "h90", "--number", "P2", "--desk", "c90", "--day", "2023-01-01", "--yes")
     biodam("run")
     _check_reports_of_everybody(biodam)
@@ -206,6 +215,22 @@ def test_withdrawn_and_never_consented_people_are_nowhere(in_order: Biodam, tmp_
     spells = json.loads(biodam("consent", "show", "--site", "h90", "--number", "P1", "--json").stdout)["spells"]
     assert [(s["scope_code"], s["in_force"], s["withdrawn_date"]) for s in spells] == [("clinical", False, "2023-01-01")]
     assert biodam.one("select count(*) from measurement where person_id not in (select person_id from person)") == 0
+    _check_the_clock(biodam)
+
+
+def _check_the_clock(biodam: Biodam) -> None:
+    """P4's consent ends with 4 January, P6's with 10 February: the day after asks for a run, and that rebuilds their buckets only."""
+    for day, asked, people in (("2024-01-04", False, 8), ("2024-01-05", True, 7), ("2024-02-11", True, 6)):
+        later = Biodam(biodam.lake, {**biodam.environment, "BIODAM_AS_OF": day})
+        lake = LakeResource(root=str(biodam.lake), sites_folder=biodam.environment["BIODAM_SITES"], as_of=day)
+        with dg.build_sensor_context(resources={"lake": lake}) as context:
+            assert bool(aged_consent.evaluate_tick(context).run_requests) == asked, day
+        said = json.loads(later("run", "--json").stdout)
+        assert (said["built"], said["full"]) == (asked, False), day
+        assert biodam.one("select count(*) from person") == people, day
+    incremental = later.fingerprints()
+    later("run", "--full")
+    assert incremental == later.fingerprints(), "what aged by the clock differs from a full rebuild"
 
 
 @pytest.mark.slow
@@ -264,8 +289,14 @@ def _check_reports_of_everybody(biodam: Biodam) -> None:
     """A build of two people's buckets must not make reports of these two alone. P2 had withdrawn before, and nobody knows form F34."""
     counted = biodam.query("select event_type, finding_code, event_count from gov_consent_events order by all")
     alone = ("withdraw", "understood", None)
-    assert counted == [("grant", "unknown_form", 11), alone, alone, ("withdraw", "withdrawn_before", None)]
-    assert biodam.query("select site, people_count from gov_people_by_site") == [("h90", 8)]
+    assert counted == [
+        ("change", "unknown_form", None),
+        ("grant", "unknown_form", 11),
+        alone,
+        alone,
+        ("withdraw", "withdrawn_before", None),
+    ]
+    assert biodam.query("select site, people_count from gov_people_by_site") == [("c90", 9), ("h90", 9)]
     told = json.loads(biodam("consent", "findings", "--json").stdout)
     assert [f["record"] for f in told if f["code"] == "unknown_form" and f["delivery"] == "k1"] == list(range(1, 11))
     [twice] = [f for f in told if f["code"] != "unknown_form"]
