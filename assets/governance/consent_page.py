@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
+from assets.governance.consent_findings import FINDINGS
 from assets.governance.markdown import table
 from assets.governance.plots import stacked_bars
 
@@ -31,30 +32,48 @@ class ConsentCounts:
     people: Rows
 
 
-def consents_page(counts: ConsentCounts, *, day: date) -> str:
+def consents_page(counts: ConsentCounts, *, day: date, next_change: str | None = None) -> str:
     """The page as Markdown.
 
     Args:
         counts: What the models of governance hold.
         day: Consent was judged on this day.
+        next_change: Day on which consent next begins or ends by itself, where the last build foresees one.
     """
-    findings = [r for r in counts.events if r["finding_code"] != "understood"]
+    found = [r for r in counts.events if r["finding_code"] != "understood"]
     parts = [
         f"# Consents, {day.isoformat()}",
-        f"`{WITHHELD}` stands for 1 to 4 people.",
+        f"`{WITHHELD}` stands for 1 to 4 people; plots leave them out. Consent next begins or ends by itself: {next_change or 'no day is foreseen'}.",
         "## Who agrees to what",
+        _bars("People by scope and arm", counts.status, "scope_code", "arm_code"),
         _cross(counts.status, "scope_code", "arm_code", "people_count", "scope"),
         "## For what use",
         _cross(counts.status, "scope_code", "permission_code", "people_count", "scope"),
         "## Who came and who left",
         _plot(counts.events, day),
+        _plot_of_leaving(counts.events, day),
         "## People by site",
+        _bars("People by site and arm", counts.people, "site", "arm_code"),
         _cross(counts.people, "site", "arm_code", "people_count", "site"),
-        "## Events that nobody understands",
+        "## Events that are not understood",
         "They grant nothing; where their scope is known they end what was granted before. The sender has to say what was meant.",
-        _findings(findings),
+        _findings([r for r in found if r["is_refused"]]),
+        "## Events to look at",
+        "They count as docs/CONSENT.md says. `biodam consent findings` names delivery, file and record of each.",
+        _findings([r for r in found if not r["is_refused"]]),
     ]
     return "\n\n".join(parts)
+
+
+def _bars(title: str, rows: Rows, down: str, across: str) -> str:
+    """People as stacked bars; withheld counts are left out."""
+    labels, names = sorted({r[down] for r in rows}), sorted({r[across] for r in rows})
+    if not labels:
+        return ""
+    parts = {
+        n: [float(sum(r["people_count"] or 0 for r in rows if r[down] == label and r[across] == n)) for label in labels] for n in names
+    }
+    return stacked_bars(title, labels, parts, unit="people")
 
 
 def _cross(rows: Rows, down: str, across: str, number: str, title: str) -> str:
@@ -80,14 +99,31 @@ def _sum(rows: Rows, number: str) -> str:
 
 
 def _plot(events: Rows, day: date) -> str:
-    months = _months(day)
-    place = {month: n for n, month in enumerate(months)}
-    parts = {"grants": [0] * MONTHS, "withdrawals and expiries": [0] * MONTHS}
-    for row in events:
-        at = place.get(row["month_date"])
-        if at is not None and not row["is_refused"]:
-            parts["withdrawals and expiries" if row["event_type"] in _LEFT else "grants"][at] += row["event_count"] or 0
-    return stacked_bars(f"Consent events by month, last {MONTHS} months", [f"{m:%Y-%m}" for m in months], parts, unit="events")
+    parts = {"grants": _by_month([r for r in events if r["event_type"] not in _LEFT and not r["is_refused"]], day)}
+    parts["withdrawals and expiries"] = _by_month([r for r in events if r["event_type"] in _LEFT and not r["is_refused"]], day)
+    return stacked_bars(f"Consent events by month, last {MONTHS} months", _labels(day), parts, unit="events")
+
+
+def _plot_of_leaving(events: Rows, day: date) -> str:
+    left = [r for r in events if r["event_type"] == "withdraw" and not r["is_refused"]]
+    parts = {scope: _by_month([r for r in left if r["scope_code"] == scope], day) for scope in sorted({r["scope_code"] for r in left})}
+    shown = {scope: heights for scope, heights in parts.items() if any(heights)}
+    if not shown:
+        return f"No month of the last {MONTHS} saw 5 people or more withdraw from a scope."
+    return stacked_bars(f"Withdrawals by month and scope, last {MONTHS} months", _labels(day), shown, unit="events")
+
+
+def _by_month(rows: Rows, day: date) -> list[float]:
+    place = {month: n for n, month in enumerate(_months(day))}
+    heights = [0.0] * MONTHS
+    for row in rows:
+        if row["month_date"] in place:
+            heights[place[row["month_date"]]] += row["event_count"] or 0
+    return heights
+
+
+def _labels(day: date) -> list[str]:
+    return [f"{month:%Y-%m}" for month in _months(day)]
 
 
 def _months(day: date) -> list[date]:
@@ -101,6 +137,5 @@ def _findings(rows: Iterable[Mapping[str, Any]]) -> str:
         found.setdefault((row["site"], row["finding_code"]), []).append(row)
     if not found:
         return "None."
-    return table(
-        ["site", "finding", "events"], [[site, finding, _sum(same, "event_count")] for (site, finding), same in sorted(found.items())]
-    )
+    lines = [[site, code, _sum(same, "event_count"), FINDINGS[code].remedy] for (site, code), same in sorted(found.items())]
+    return table(["site", "finding", "events", "what to do"], lines)

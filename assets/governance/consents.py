@@ -45,9 +45,11 @@ def consents(context: dg.AssetExecutionContext, lake: LakeResource) -> Iterator[
     counts = read_counts(workspace)
     numbers = {
         "people_by_scope": dg.MetadataValue.json(_by_scope(counts)),
-        "events_not_understood": sum(r["event_count"] or 0 for r in counts.events if r["finding_code"] != "understood"),
+        "events_not_understood": sum(r["event_count"] or 0 for r in counts.events if r["is_refused"]),
+        "events_to_look_at": sum(r["event_count"] or 0 for r in counts.events if r["finding_code"] != "understood" and not r["is_refused"]),
     }
-    page = dg.MetadataValue.md(consents_page(counts, day=lake.day))
+    last = workspace.commits.last_build() or {}
+    page = dg.MetadataValue.md(consents_page(counts, day=lake.day, next_change=last.get("next_consent_change")))
     yield dg.Output(None, output_name="govern__consents", metadata={"page": page, **numbers, "versions": str(versions)})
 
 
