@@ -53,9 +53,9 @@
 {%- endmacro %}
 
 {#- What a grant permits and for how long, as one text: two grants of one day that differ in it contradict each other. -#}
-{% macro consent_terms(alias) -%}
+{% macro consent_terms() -%}
   ({% for column in ('permission_code', 'disease_code', 'modifier_codes', 'covers_from_date', 'last_day') -%}
-  coalesce(cast({{ alias }}.{{ column }} as varchar), '') || '|'{% if not loop.last %} || {% endif %}
+  coalesce(cast({{ column }} as varchar), '') || '|'{% if not loop.last %} || {% endif %}
   {%- endfor %})
 {%- endmacro %}
 

@@ -2,7 +2,15 @@
 
 -- Consent machinery: every consent event of every source, what is wrong with it, and how it counts. Strict: what is not understood grants
 -- nothing; where its scope is known it ends what was granted before, for nobody knows what the person wanted instead.
-with delivered as (
+with scopes as (
+
+    {% for scope in consent_scopes().split() -%}
+    select '{{ scope }}' as scope_code{% if not loop.last %} union all {% endif %}
+    {% endfor %}
+
+),
+
+delivered as (
 
     {{ union_by_name(['stg_consent__events', 'stg_fhir__consents', 'stg_registry__consents']) }}
 
@@ -78,11 +86,32 @@ counted as (
 
 ),
 
-refusals as (
+-- each event in the row of its person and scope; one of all scopes stands in each of them. On one day grants come first
+lined as (
 
-    select person_id, record_id, decided_scope, effective_date
-    from counted
-    where not is_grant and decided_scope is not null
+    select
+        event.person_id,
+        event.record_id,
+        event.decided_scope,
+        scopes.scope_code,
+        event.effective_date,
+        event.only_site,
+        event.is_grant,
+        event.event_type = 'withdraw' and event.told_by = 'service' as is_withdrawal,
+        lag(event.is_grant) over in_order as is_granted_before,
+        count(case when not event.is_grant then 1 end) over (in_order rows between unbounded preceding and 1 preceding) as refusals_before,
+        count(*) over that_day as events_that_day,
+        count(case when event.is_grant then 1 end) over that_day as grants_that_day,
+        event.terms,
+        min(event.terms) over that_day <> max(event.terms) over that_day as are_terms_mixed
+    from (select *, {{ consent_terms() }} as terms from counted) as event
+    inner join scopes on event.decided_scope = scopes.scope_code or event.decided_scope = 'all'
+    window
+        in_order as (
+            partition by event.person_id, scopes.scope_code
+            order by event.effective_date, case when event.is_grant then 0 else 1 end, event.record_id
+        ),
+        that_day as (partition by event.person_id, scopes.scope_code, event.effective_date)
 
 ),
 
@@ -90,50 +119,35 @@ refusals as (
 idle as (
 
     select
-        event.person_id,
-        event.record_id,
-        max(case when refusal.record_id is not null then 1 else 0 end) = 1 as is_repeated
-    from counted as event
-    left join refusals as refusal
-        on refusal.person_id = event.person_id
-        and (refusal.decided_scope in (event.decided_scope, 'all') or event.decided_scope = 'all')
-        and (refusal.effective_date < event.effective_date or (refusal.effective_date = event.effective_date and refusal.record_id < event.record_id))
-    where event.event_type = 'withdraw' and event.told_by = 'service'
-        and not exists (
-            select 1
-            from counted as given
-            where given.person_id = event.person_id
-                and given.is_grant
-                and (given.decided_scope = event.decided_scope or event.decided_scope = 'all')
-                and given.effective_date <= event.effective_date
-                and not exists (
-                    select 1
-                    from refusals as earlier
-                    where earlier.person_id = given.person_id
-                        and earlier.decided_scope in (given.decided_scope, 'all')
-                        and earlier.effective_date >= given.effective_date
-                        and (
-                            earlier.effective_date < event.effective_date
-                            or (earlier.effective_date = event.effective_date and earlier.record_id < event.record_id)
-                        )
-                )
-        )
-    group by event.person_id, event.record_id
+        person_id,
+        record_id,
+        sum(refusals_before) > 0 as is_repeated
+    from lined
+    where is_withdrawal
+    group by person_id, record_id
+    having max(case when is_granted_before then 1 else 0 end) = 0
 
 ),
 
--- grants of a day on which the same scope is also refused, or granted in other words
+-- grants of a day on which the same scope is also refused, or granted in other words; what two sites hold are two things
+doubtful as (
+
+    select * from lined where events_that_day > 1 and (grants_that_day < events_that_day or are_terms_mixed)
+
+),
+
 contradicted as (
 
     select distinct given.person_id, given.record_id, given.decided_scope
-    from counted as given
-    inner join counted as other
+    from doubtful as given
+    inner join doubtful as other
         on other.person_id = given.person_id
+        and other.scope_code = given.scope_code
         and other.effective_date = given.effective_date
+    where given.is_grant
         and other.record_id <> given.record_id
-        and other.decided_scope in (given.decided_scope, 'all')
         and coalesce(other.only_site, given.only_site, '') = coalesce(given.only_site, other.only_site, '')
-    where given.is_grant and (not other.is_grant or {{ consent_terms('other') }} <> {{ consent_terms('given') }})
+        and (not other.is_grant or other.terms <> given.terms)
 
 )
 
