@@ -8,6 +8,7 @@ import shutil
 import sqlite3
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 
 from assets.ledger.audit import os_user
@@ -68,6 +69,13 @@ def test_a_cohort_is_frozen_audited_made_again_and_not_published(copy: Biodam, t
     frozen = json.loads(copy("cohort", "freeze", "sixties", "--sql", str(tmp_path / "query.sql"), "--json").stdout)
     assert (frozen["people"], frozen["issue"], frozen["vocabulary_release"]) == ("7", 1, "Biodam seed")
     assert json.loads(copy("cohort", "rebuild", "sixties", "--json").stdout)["same"] is True
+    exported = json.loads(copy("cohort", "export", "sixties", "--project", "p1", "--json").stdout)
+    subjects = pq.read_table(exported["file"])["subject_id"].to_pylist()
+    ids = {str(person) for (person,) in copy.query("select person_id from person")}
+    assert len(subjects) == 7
+    assert not ids.intersection(subjects)
+    (row,) = json.loads(copy("audit", "list", "--json", "--action", "cohort.export").stdout)
+    assert (row["detail"]["project"], row["detail"]["sha256"], row["detail"]["people"]) == ("p1", exported["sha256"], "7")
     (entry,) = [r["detail"] for r in json.loads(copy("audit", "list", "--json", "--action", "cohort.freeze").stdout)]
     assert (entry["cohort"], entry["definition_sha256"]) == ("sixties", frozen["definition_sha256"])
     assert "1960" not in json.dumps(entry), "a value of the definition is in the audit"

@@ -102,13 +102,24 @@ def _cut(db: sqlite3.Connection, dice: random.Random) -> None:
     db.execute("delete from audit where id > ?", (dice.randint(0, ROWS - 1),))
 
 
+def _reverse(db: sqlite3.Connection, dice: random.Random) -> None:
+    first = dice.randint(1, ROWS - 2)
+    last = dice.randint(first + 1, ROWS)
+    db.execute("update audit set id = -id where id between ? and ?", (first, last))
+    db.execute("update audit set id = ? + id where id < 0", (first + last,))
+
+
 def test_a_thousand_random_changes_are_all_seen(filled: Path) -> None:
+    """Of those who mend the chain, every other writes the head anew as well: then the mark that was copied away shows it. What
+    nobody can see is a row added behind the newest mark by one who writes the head as well."""
+    copied, head = _audit(filled).head(), (filled / "audit.head").read_bytes()
     dice = random.Random(20260101)
     clean = sqlite3.connect(filled / "control.db").execute("select * from audit order by id").fetchall()
-    changes = [_edit, _delete, _swap, _insert, _cut]
+    changes = [_edit, _delete, _swap, _insert, _cut, _reverse]
     missed, done = [], 0
     while done < 1000:
-        change, mends = changes[done % 5], dice.random() < 0.5
+        change, mends = changes[done % 6], dice.random() < 0.5
+        forges = mends and dice.random() < 0.5
         db = sqlite3.connect(filled / "control.db")
         db.execute("pragma synchronous=off")
         db.execute("delete from audit")
@@ -122,9 +133,26 @@ def test_a_thousand_random_changes_are_all_seen(filled: Path) -> None:
         if now == clean:
             continue  # the dice put back what was there: nothing was changed
         done += 1
-        if not _audit(filled).verify()[1]:
-            missed.append((change.__name__, mends))
+        forges = forges and now[:ROWS] != clean
+        if forges:
+            module._write_head(filled / "audit.head", Mark(*now[-1][::6]) if now else Mark(0, ""), None)
+        if not _audit(filled).verify([copied] if forges else [])[1]:
+            missed.append((change.__name__, mends, forges))
+        (filled / "audit.head").write_bytes(head)
     assert missed == []
+
+
+def test_a_database_file_that_was_cut_never_verifies(filled: Path) -> None:
+    whole = (filled / "control.db").read_bytes()
+    dice = random.Random(5)
+    for size in [0, 1, 100, len(whole) - 1, *(dice.randrange(len(whole)) for _ in range(60))]:
+        (filled / "control.db").write_bytes(whole[:size])
+        try:
+            assert _audit(filled).verify()[1], size
+        except sqlite3.DatabaseError:
+            continue  # no database any more: the command says so and fails
+    (filled / "control.db").write_bytes(whole)
+    assert _audit(filled).verify() == (ROWS, [])
 
 
 def test_history_written_anew_with_its_head_is_seen_by_a_mark_copied_away(filled: Path) -> None:
