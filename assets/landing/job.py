@@ -5,6 +5,7 @@ Belongs here: joining the three. Does not belong here: parsing (`assets/formats`
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -124,7 +125,7 @@ def build_job(wire: str, files: list[FileJob], feed: Feed, spool: Path) -> dict[
     contract, rules = load_contract(family), load_rules(family)
     return {
         "format": wire,
-        "files": [_file(file) for file in files],
+        "files": [_file(file, [*_names(feed), *feed.sheets]) for file in files],
         "spool": str(spool),
         "entities": {name: _columns(entity, rules[name]) for name, entity in contract.entities.items() if name in rules},
         "options": {
@@ -144,12 +145,15 @@ def build_job(wire: str, files: list[FileJob], feed: Feed, spool: Path) -> dict[
     }
 
 
-def _file(file: FileJob) -> dict[str, Any]:
+def _file(file: FileJob, known: Iterable[str]) -> dict[str, Any]:
+    """A file as the child is told it. Its table bears its own name only where the site file or the feed knows that: it may be a person's."""
     name = file.sheet or file.name or file.path.name
     table = table_of(name, [file.entity]) if file.entity and file.entity != "other" else None
+    if table is None and file.entity:
+        table = split_name(name)[0] if table_of(name, known) is not None else file.entity
     return {
         "index": file.index, "path": str(file.path), "ref": file.ref, "entity": file.entity, "compression": file.compression,
-        "table": (table or split_name(name)[0]) if file.entity else None, "sheet": file.sheet,
+        "table": table, "sheet": file.sheet,
     }  # fmt: skip
 
 

@@ -66,6 +66,7 @@ ODM: Files = {
     b'<ItemData ItemOID="weight" Value="61.5"/><ItemData ItemOID="visited" Value="2024-03-01"/><ItemData ItemOID="memo" Value="x"/>'
     b"</ItemGroupData></FormData></StudyEventData></SubjectData></ClinicalData></ODM>"
 }
+PEDIGREE: Files = {"family.ped": b"F1 1 0 0 1 1\nF1 2 0 0 2 1\nF1 3 1 2 1 2\n"}
 SITE = """site = "{site}"
 name = "Canaries"
 kind = "{kind}"
@@ -119,6 +120,7 @@ def sources(folder: Path) -> Iterator[Source]:
         ("synthea_csv", "hospital", SYNTHEA),
         ("biobank_participants", "biobank", PARTICIPANTS),
         ("dicom", "hospital", {"image": b""}),
+        ("pedigree", "hospital", PEDIGREE),
     ):
         yield Source(feed, "", SITE.format(site="{site}", kind=kind, feed=feed), files)
     yield Source("cdisc_odm", "", SITE.format(site="{site}", kind="registry", feed="cdisc_odm") + ODM_SITE, ODM)
@@ -367,6 +369,27 @@ def _archive(feed: Feed, where: str, name: str, content: bytes, entity: str, flo
     yield "patient_3.zip", out.getvalue()[:-200]
 
 
+def _ped(feed: Feed, where: str, name: str, content: bytes, entity: str, flock: Flock) -> Iterator[tuple[str, bytes]]:
+    """Names as families and members, behind the sixth field, in remarks and in the header; each field once; lines that are none."""
+
+    def word(place: str) -> str:
+        return flock.any(f"{where} {place}").replace(" ", "_")
+
+    rows = [line.split() for line in content.decode().splitlines()]
+    people = {row[1]: word("member") for row in rows} | {"0": "0"}
+    family = word("family")
+    told = [[family, people[row[1]], people[row[2]], people[row[3]], *row[4:], word("behind the sixth field")] for row in rows]
+    told += [[*rows[0][:at], word(f"field {at + 1}"), *rows[0][at + 1 :]] for at in range(6)]
+    lines = [
+        "#FID IID PAT MAT SEX PHENO " + word("header"),
+        f"# {flock.any(f'{where} remark')}",
+        *map(" ".join, told),
+        word("short line"),
+        "\0" + word("NUL"),
+    ]
+    yield name, "\n".join(lines).encode() + b"\n\xff" + word("damaged line").encode() + b"\n"
+
+
 def _dicom(feed: Feed, where: str, name: str, content: bytes, entity: str, flock: Flock) -> Iterator[tuple[str, bytes]]:
     """Every attribute that is not read, then one by one those that are."""
     before = dicom_config.settings.writing_validation_mode
@@ -407,7 +430,7 @@ def _images(where: str, flock: Flock) -> Iterator[tuple[str, bytes]]:
 
 _PLANTERS: Mapping[str, Planter] = {
     "delimited": _delimited, "fixed_width": _fixed_width, "xlsx": _xlsx, "parquet": _parquet, "xpt": _xpt, "sas7bdat": _sas, "archive": _archive,
-    "fhir": _fhir, "open_mhealth": _points, "hl7": _hl7, "ccda": _ccda, "odm": _odm, "redcap": _redcap, "dicom": _dicom,
+    "fhir": _fhir, "open_mhealth": _points, "hl7": _hl7, "ccda": _ccda, "odm": _odm, "redcap": _redcap, "dicom": _dicom, "ped": _ped,
 }  # fmt: skip
 """Wire format -> what plants canaries in a file of it."""
 
