@@ -21,9 +21,9 @@ from assets.formats.spool import Spool
 from assets.formats.stream import Lines
 from assets.formats.tabular import JOIN, TableReader
 
-FIELDS = ("family", "member", "father", "mother", "sex", "phenotype", "proband")
-NAMES = ("family", "individual", "individual_key", "father_key", "mother_key", "sex", "phenotype", "proband")
-"""What the allow-list may name. A key is family and member: the same member number may stand in two families."""
+NAMES = ("family", "individual", "individual_key", "father_key", "mother_key", "sex", "phenotype", "proband", "numbers_of")
+"""What the allow-list may name. A key is family and member: the same member number may stand in two families. `numbers_of` is the site whose
+numbers they are, where it is not the sender."""
 _LEAST = 6
 _NOBODY = frozenset({"0", "-9", "."})
 _SEX = {"1": "male", "m": "male", "male": "male", "2": "female", "f": "female", "female": "female"}
@@ -38,6 +38,7 @@ class PedReader(FixedWidthReader):
         """Read the options of the feed."""
         super().__init__(job, spool, progress)
         self._proband: int | None = None
+        self._numbers_of = str(job.options.get("numbers_of") or "") or None
 
     def read(self, file: SourceFile) -> None:
         """Read one file.
@@ -93,6 +94,7 @@ class PedReader(FixedWidthReader):
             "mother_key": _key(family, mother),
             "sex": _SEX.get(sex.lower()),
             "phenotype": _AFFECTED.get(phenotype),
+            "numbers_of": self._numbers_of,
             "proband": _YES.get(fields[at].lower()) if at is not None and at < len(fields) else None,
         }
 

@@ -140,6 +140,7 @@ def build_job(wire: str, files: list[FileJob], feed: Feed, spool: Path) -> dict[
             "assigning_authority": feed.assigning_authority,
             "layouts": {entity: layout.as_options() for entity, layout in feed.tables.items()},
             "registry": feed.registry,
+            "numbers_of": feed.numbers_of,
         },
         "limits": LIMITS,
     }

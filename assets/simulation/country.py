@@ -29,7 +29,7 @@ LARGE = 3
 FEEDS: Mapping[str, str] = {
     "h11": "fhir_r4", "h12": "emr_csv", "h13": "omop", "c01": "consent", "a11": "claims_nhis", "a12": "claims_hira",
     "h14": "hl7_v2", "h15": "ccda", "h16": "dicom", "w11": "open_mhealth",
-    "a13": "death_registry", "b11": "lims", "r11": "redcap",
+    "a13": "death_registry", "b11": "lims", "r11": "redcap", "g11": "pedigree",
 }  # fmt: skip
 """Site -> the feed it sends."""
 

@@ -22,7 +22,7 @@ from assets.simulation.country import FEEDS
 CONTRACTS: Mapping[str, str] = {
     "fhir_r4": "fhir", "emr_csv": "emr_csv", "omop": "omop", "consent": "consent", "claims_nhis": "claims_nhis", "claims_hira": "claims_hira",
     "hl7_v2": "hl7_v2", "ccda": "ccda", "dicom": "dicom", "open_mhealth": "open_mhealth",
-    "death_registry": "death_registry", "lims": "lims", "redcap": "redcap",
+    "death_registry": "death_registry", "lims": "lims", "redcap": "redcap", "pedigree": "pedigree",
 }  # fmt: skip
 """Feed -> wire family whose contract its files follow."""
 

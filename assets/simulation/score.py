@@ -177,7 +177,13 @@ def score(
         connection.execute(f"attach '{catalogue}' as lake (read_only)")
         _make_codes(connection)
         connection.execute(_PEOPLE.format(day=day))
-        return [*_landed(connection, deliveries), *_refused(connection, quarantined), *_facts(connection), *_cohorts(connection)]
+        return [
+            *_landed(connection, deliveries),
+            *_refused(connection, quarantined),
+            *_facts(connection),
+            *_links(connection),
+            *_cohorts(connection),
+        ]
 
 
 def _make_codes(connection: duckdb.DuckDBPyConnection) -> None:
@@ -263,6 +269,28 @@ def _facts(connection: duckdb.DuckDBPyConnection) -> Iterator[Score]:
         )
         for site, *counts in connection.execute(sql).fetchall():
             yield Score("fact", site, kind, *counts)
+
+
+def _links(connection: duckdb.DuckDBPyConnection) -> Iterator[Score]:
+    """Children and parents by birth date and sex of both, where both agreed to `genomic`."""
+    sql = """
+        with wanted as (
+            select distinct child.birth_date, child.gender, parent.birth_date as other, relation
+            from pedigree_links as link
+            inner join born as child on child.person = link.person
+            inner join born as parent on parent.person = link.parent
+            where exists (from agreed where agreed.person = link.person and scope = 'genomic')
+                and exists (from agreed where agreed.person = link.parent and scope = 'genomic')
+        ),
+        found as (
+            select distinct child.birth_date, child.gender, parent.birth_date as other, relation_code as relation
+            from lake.pedigree_link as link
+            inner join known as child on child.person_id = link.person_id
+            inner join known as parent on parent.person_id = link.parent_person_id
+        )
+        select (select count(*) from wanted), (select count(*) from found), (select count(*) from wanted natural join found)
+    """
+    yield Score("fact", "g11", "parent", *connection.execute(sql).fetchall()[0])
 
 
 def _cohorts(connection: duckdb.DuckDBPyConnection) -> Iterator[Score]:

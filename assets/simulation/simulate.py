@@ -26,6 +26,7 @@ from assets.simulation import (
     render_lims,
     render_nhis,
     render_omop,
+    render_ped,
     render_points,
     render_redcap,
 )
@@ -60,6 +61,7 @@ _HEADERS = {
     "a13": render_deaths.HEADERS,
     "b11": render_lims.HEADERS,
     "r11": render_redcap.HEADERS,
+    "g11": {render_ped.FILE: render_ped.HEADER},
 }
 
 Progress = Callable[[int, int], None]
@@ -240,6 +242,8 @@ def _write_chunk(chunk: Chunk, delivered: Mapping[str, Frame], registered: Frame
     for part in render_redcap.render_redcap(chunk, chunk.registry):
         _write(chunk, "r11", part, outbox, truth)
     truth.add("registry_facts", registry_table(chunk))
+    _write(chunk, "g11", render_ped.render_ped(chunk), outbox, truth)
+    truth.add("pedigree_links", render_ped.links_table(chunk))
     write_truth(truth, chunk, delivered)
 
 

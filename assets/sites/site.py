@@ -26,7 +26,7 @@ _SITE_ID = re.compile(r"^[a-z][a-z0-9_]{1,30}$")
 _FEED_FIELDS = {
     "encoding", "delimiter", "quote", "time_zone", "files", "columns", "null_values", "assigning_authority", "sheets", "tables",
     "archive_names",
-    "registry",
+    "registry", "numbers_of",
 }  # fmt: skip
 _WIDE = ("utf-16", "utf-32")
 NO_DATA = "-"
@@ -68,6 +68,7 @@ class Feed:
         sheets: Sheet of a workbook -> entity. A key `#2` is the second sheet, whatever its name, `*` every other one; the entity `-` says that
             a sheet holds no data.
         tables: Entity -> how its files are laid out.
+        numbers_of: Pedigrees: the site whose patient numbers stand in the files; empty: the sender's own.
         encoding_is_declared: Does the site file name it? A SAS data set tells its own where it does not.
         archive_names: Encoding of names in archives that do not say themselves that they are UTF-8.
         registry: Registries: what the items are (`assets/formats/registry_settings.py`).
@@ -87,6 +88,7 @@ class Feed:
     archive_names: str = "utf-8"
     registry: Mapping[str, Any] = field(default_factory=dict)
     encoding_is_declared: bool = True
+    numbers_of: str = ""
 
     def layout(self, entity: str | None) -> TableLayout:
         """How the files of an entity are laid out."""
@@ -194,8 +196,13 @@ class _Reader:
             {e: dict(c) for e, c in body.get("columns", {}).items()}, tuple(body.get("null_values", ("",))),
             str(body.get("assigning_authority", "")), {normal_name(s): e for s, e in body.get("sheets", {}).items()},
             self._tables(f"{where}.tables", body.get("tables", {}), kind.family, encoding), names, registry,
-            "encoding" in body,
+            "encoding" in body, self._numbers_of(where, body.get("numbers_of", "")),
         )  # fmt: skip
+
+    def _numbers_of(self, where: str, value: Any) -> str:
+        if value and not (isinstance(value, str) and is_site_id(value)):
+            self._complain(f"{where}.numbers_of", "is no site", "write the id of the site whose patient numbers stand in the files")
+        return str(value)
 
     def _encoding(self, where: str, value: Any) -> str:
         try:

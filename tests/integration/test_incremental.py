@@ -233,6 +233,7 @@ def test_withdrawn_and_never_consented_people_are_nowhere(in_order: Biodam, tmp_
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3600)  # two lakes and some thirty builds
 def test_merge_and_then_split_is_as_if_nobody_had_ever_been_merged(new_lake: Callable[[str], Biodam]) -> None:
     """P21, whom no extract knows, is merged into P1 by a steward and parted again; results come before, between and after."""
 
