@@ -222,7 +222,9 @@ def _events(country: Country, people: Frame, story: _Story) -> Frame:
     row, scope = np.nonzero(story.again < NEVER)
     parts.append(event(RECONSENT, row, scope, story.again[row, scope], covers=story.covers[row]))
     row = np.flatnonzero(story.changed < NEVER)
-    parts.append(event(CHANGE, row, CLINICAL, story.changed[row], covers=story.changed_covers[row]))
+    term = np.where(story.minor, story.until[:, CLINICAL], NEVER)[row]  # whoever signs for a minor says until when
+    changes = {"form": form[row], "until": term - (term < NEVER), "covers": story.changed_covers[row]}
+    parts.append(event(CHANGE, row, CLINICAL, story.changed[row], **changes))
     return Frame.concat(parts)
 
 

@@ -25,7 +25,9 @@ from orchestration.settings import read_settings
 from tests.conftest import REPOSITORY, write_delivery
 
 GOLDEN = REPOSITORY / "tests" / "golden" / "asset_keys.txt"
-GROUPS = {"land", "standardise", "vocabulary", "omop", "diabetes", "kidney", "biobank", "destruction", "serve", "govern", "upkeep"}
+GROUPS = {
+    "land", "standardise", "vocabulary", "omop", "diabetes", "kidney", "rare_disease", "biobank", "destruction", "serve", "govern", "upkeep",
+}  # fmt: skip
 SITES = {
     "h90": 'site = "h90"\nname = "Test hospital"\nkind = "hospital"\nlegal_basis = "published"\nowner = "data-team@biodam.invalid"\n'
     "[feeds.synthea_csv]\n[feeds.fhir_r4]\n",

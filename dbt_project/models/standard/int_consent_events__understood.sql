@@ -129,7 +129,8 @@ idle as (
 
 ),
 
--- grants of a day on which the same scope is also refused, or granted in other words; what two sites hold are two things
+-- grants of a day on which the same scope is also refused, or granted in other words; what two sites hold are two things, and what one holds
+-- beside what all hold is none
 doubtful as (
 
     select * from lined where events_that_day > 1 and (grants_that_day < events_that_day or are_terms_mixed)
@@ -147,7 +148,7 @@ contradicted as (
     where given.is_grant
         and other.record_id <> given.record_id
         and coalesce(other.only_site, given.only_site, '') = coalesce(given.only_site, other.only_site, '')
-        and (not other.is_grant or other.terms <> given.terms)
+        and (not other.is_grant or (other.terms <> given.terms and coalesce(other.only_site, '') = coalesce(given.only_site, '')))
 
 )
 

@@ -66,6 +66,10 @@ CASES = {
     "granted with and without an end on one day: with": Case(
         "2020-01-01 grant clinical until=2023-01-01\n2020-01-01 change clinical", said="contradicted_that_day contradicted_that_day"
     ),
+    "a registry's narrower grant beside a consent for all sites: no contradiction": Case(
+        "2020-01-01 grant clinical permission=GRU\n2020-01-01 grant clinical permission=HMB by=registry only_site=r11",
+        ("clinical GRU", "clinical HMB"), "- -",
+    ),
     "granted twice in the same words on one day": Case("2020-01-01 grant clinical\n2020-01-01 grant clinical", ("clinical HMB",), "- -"),
     "told in another order than it happened": Case(
         "2022-01-01 reconsent clinical\n2021-01-01 withdraw all\n2020-01-01 grant clinical", ("clinical HMB",), "- - -"
