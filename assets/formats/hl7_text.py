@@ -122,10 +122,13 @@ def read_identifiers(
     found: str | None = None
     national: str | None = None
     best = (99, True)
-    read = _bare_component if separators is STANDARD and not _NOT_BARE.search(field) else _component
+    is_bare = separators is STANDARD and not _NOT_BARE.search(field)
     for repetition in field.split(separators.repetition) if separators.repetition else (field,):
         parts = repetition.split(separators.component, 5)
-        number, kind, authority = (read(parts, place, separators, charset) for place in (0, 4, 3))
+        if is_bare:
+            number, authority, kind = parts[0], parts[3] if len(parts) > 3 else "", parts[4] if len(parts) > 4 else ""
+        else:
+            number, authority, kind = (_component(parts, place, separators, charset) for place in (0, 3, 4))
         if not number or number in site.null_values:
             continue
         if kind in NATIONAL_TYPES:
@@ -140,10 +143,6 @@ def read_identifiers(
 
 _NOT_BARE = re.compile(r"[^\w^~./-]")
 """What makes a list with the standard separators need more than cutting: blanks, quotes, subcomponents, escapes."""
-
-
-def _bare_component(parts: list[str], place: int, separators: Separators, charset: str) -> str:
-    return parts[place] if place < len(parts) else ""
 
 
 def _component(parts: list[str], place: int, separators: Separators, charset: str) -> str:
