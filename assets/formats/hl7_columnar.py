@@ -121,8 +121,8 @@ class ColumnarMessages:
         if not component:
             return texts
         texts = self._unescaped(texts) if self._spans.has_escapes(name) else texts
-        if self._site.null_values:
-            texts = pc.if_else(pc.is_in(texts, value_set=pa.array(sorted(self._site.null_values))), pa.scalar(None, pa.string()), texts)
+        if self._site.null_values and pc.any(means_nothing := pc.is_in(texts, value_set=self._nulls)).as_py():
+            texts = pc.if_else(means_nothing, pa.scalar(None, pa.string()), texts)
         return texts
 
     def _unescaped(self, texts: pa.Array) -> pa.Array:
@@ -131,6 +131,10 @@ class ColumnarMessages:
             return texts
         changed = pa.array([unescape(t).strip(" ") or None for t in texts.filter(marked).to_pylist()], pa.string())
         return pc.replace_with_mask(texts, marked, changed)
+
+    @cached_property
+    def _nulls(self) -> pa.Array:
+        return pa.array(sorted(self._site.null_values), pa.string())
 
     @cached_property
     def _buffer(self) -> pa.Buffer:

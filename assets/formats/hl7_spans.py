@@ -35,6 +35,7 @@ class Spans:
         """Take the lines of a chunk, and which of them belong to a message."""
         self._records, self._inside = records, inside
         self._lines: dict[str, Numbers] = {}
+        self._first_of: dict[str, Numbers] = {}
         self._pipes = np.concatenate([records.pipes, _PADDING])
         self._first = np.searchsorted(records.pipes, records.starts)
         self._edges: dict[tuple[str, int | None], Numbers] = {}
@@ -68,9 +69,11 @@ class Spans:
         if (name, place) not in self._edges:
             lines = self.lines_of(name)
             if place is None:
-                self._edges[name, None] = self._records.ends[lines]
+                self._edges[name, None] = self._records.ends.take(lines)
             else:
-                self._edges[name, place] = np.minimum(self._pipes[self._first[lines] + place], self._edge(name, None))
+                if name not in self._first_of:
+                    self._first_of[name] = self._first.take(lines)
+                self._edges[name, place] = np.minimum(self._pipes.take(self._first_of[name] + place), self._edge(name, None))
         return self._edges[name, place]
 
     def component(self, name: str, component: int, starts: Numbers, ends: Numbers) -> tuple[Numbers, Numbers]:
@@ -82,12 +85,12 @@ class Spans:
             self._at_caret = np.searchsorted(carets, starts)
         at, opening = self._at_caret, starts
         if len(tildes) > 1:
-            ends = np.minimum(tildes[np.searchsorted(tildes, opening)], ends)
+            ends = np.minimum(tildes.take(np.searchsorted(tildes, opening)), ends)
         if component > 1:
-            starts = np.minimum(carets[at + (component - 2)] + 1, ends)
-        ends = np.minimum(carets[at + (component - 1)], ends)
+            starts = np.minimum(carets.take(at + (component - 2)) + 1, ends)
+        ends = np.minimum(carets.take(at + (component - 1)), ends)
         if len(ampersands) > 1:
-            ends = np.minimum(ampersands[np.searchsorted(ampersands, starts)], ends)
+            ends = np.minimum(ampersands.take(np.searchsorted(ampersands, starts)), ends)
         return starts, ends
 
     def _is_plain(self, starts: Numbers, ends: Numbers) -> bool:
@@ -95,7 +98,8 @@ class Spans:
         lengths = ends - starts
         if not len(lengths) or (width := int(lengths.max())) > _SHORT:
             return False
-        return not any((_DIVIDES[self._records.letters[starts + place]] & (lengths > place)).any() for place in range(width))
+        letters = self._records.letters
+        return not any((_DIVIDES.take(letters.take(starts + place)) & (lengths > place)).any() for place in range(width))
 
     def _marks_of(self, name: str, mark: int) -> Numbers:
         """Places of a separator within the segments of a name, then one or more far behind everything."""
