@@ -26,6 +26,7 @@ from assets.landing.manifest import MANIFEST, ManifestError, read_manifest, spli
 from assets.landing.workspace import Workspace
 from assets.ledger.deliveries import DeliveryKey
 from assets.ledger.schema import DeliveryState
+from assets.privacy.scrub import load_rules
 
 CONSENT_SERVICE = "consent_service"
 _BESIDE = ("refused", ".spool")
@@ -181,18 +182,20 @@ def _redact(
 def _shape_of(workspace: Workspace, key: DeliveryKey, sha256: str, path: Path, *, knows_all: bool) -> tuple[Shape | None, set[int]]:
     """How a file is written, None where records of the person may be in it that nobody can find; and records refused as of an erased person.
 
-    Nobody can find: records told apart as duplicates, which are in no table; with numbers too short to be searched for, refused ones too.
+    Duplicates and refused records are in no table: they are found by what they hold, so every record has to name its person, and every number of the
+    person has to be long enough to be searched for.
     """
     row = workspace.deliveries.get(key)
     rows = [f for f in workspace.deliveries.files(key) if f["sha256"].lower() == sha256]
-    if row is None or row["state"] != DeliveryState.LANDED or len(rows) != 1 or rows[0]["duplicate"] or key.site not in workspace.sites:
+    if row is None or row["state"] != DeliveryState.LANDED or len(rows) != 1 or key.site not in workspace.sites:
         return None, set()
     refused = [q for q in workspace.deliveries.quarantine_history(key) if q["file_index"] == rows[0]["file_index"]]
     late = {q["row_number"] for q in refused if q["reason"] == Reason.ERASED_PERSON}
     others = [q for q in refused if q["reason"] != Reason.ERASED_PERSON]
-    if any(q["row_number"] is None for q in refused) or (others and not knows_all):
-        return None, set()
     feed = workspace.sites[key.site].feeds[key.feed]
+    named = not any(rule.verb == "person_of" for of in load_rules(feed.kind.family).values() for rule in of.rules.values())
+    if any(q["row_number"] is None for q in refused) or ((others or rows[0]["duplicate"]) and not (knows_all and named)):
+        return None, set()
     _, ending, compression = split_name(path.name)
     wire = feed.kind.formats.get(ending, feed.kind.formats.get("*"))
     layouts = any(layout.positions or layout.carry_down for layout in feed.tables.values())

@@ -154,7 +154,7 @@ class Vault:
         return {i: now[known[lookup]] for i, lookup in lookups.items() if lookup in known}
 
     def local_number(self, person_id: int) -> tuple[str, str] | None:
-        """A site and the number by which it knows a person: for handing in an event about the person. None where no site does."""
+        """A site and the number by which it knows a person: for handing in an event about the person. None where no site does, or the person was erased."""
         c = IDENTIFIER.c
         query = (
             sa.select(c.site, c.sealed, c.seal_version)
@@ -164,7 +164,8 @@ class Vault:
         )
         with self._engine.connect() as connection:
             row = connection.execute(query).first()
-        return None if row is None else (row.site, self._keys.seals.open(row.seal_version, row.sealed))
+        number = "" if row is None else self._keys.seals.open(row.seal_version, row.sealed)
+        return (row.site, number) if row is not None and number else None
 
     @property
     def engine(self) -> sa.Engine:

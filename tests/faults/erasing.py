@@ -54,10 +54,10 @@ def _bundle(lines: str) -> str:
 
 
 def deliver_people(lake: Path) -> None:
-    """d1 knows everybody, as lines, and has a bad record of the first; d2 is one document about the first and second, d3 is about others only."""
-    bad = conditions([1], day="2023-02-30", mark="bad")
+    """d1 knows everybody, as lines, and has bad records of the first, and one twice; d2 is one document about the first and second, d3 is about others only."""
+    first, bad = conditions(range(1, 6)), conditions([1], day="2023-02-30", mark="bad")
     write_delivery(
-        lake, SITE, "fhir_r4", "d1", {"Patient.ndjson": patients(range(1, 6)), "Condition.ndjson": conditions(range(1, 6)) + bad}
+        lake, SITE, "fhir_r4", "d1", {"Patient.ndjson": patients(range(1, 6)), "Condition.ndjson": first + bad + first.splitlines(True)[0]}
     )
     write_delivery(lake, SITE, "fhir_r4", "d2", {"bundle.json": _bundle(conditions([1, 2], mark="e"))}, sequence=2)
     write_delivery(lake, SITE, "fhir_r4", "d3", {"Condition.ndjson": conditions([4, 5], mark="f")}, sequence=3)

@@ -60,7 +60,9 @@ def test_merged_ids_demographics_and_reviews_go_with_the_person(vault: Vault) ->
 def test_a_new_number_of_an_erased_person_is_known_and_not_kept(vault: Vault) -> None:
     joined = [[Identifier(LOCAL, "h01", "first"), Identifier(RESIDENT, "", NUMBER)]]
     who = vault.resolve(site="h01", delivery="h01/d", groups=joined, locals_=[]).people["first"].person_id
+    assert vault.local_number(who) == ("h01", "first")
     _erase(vault, who)
+    assert vault.local_number(who) is None
     elsewhere = [[Identifier(LOCAL, "h02", "another"), Identifier(RESIDENT, "", NUMBER)]]
     found = vault.resolve(site="h02", delivery="h02/d", groups=elsewhere, locals_=[])
     assert found.people["another"] == found.homes["another"] == PersonRef(who, ERASED)
