@@ -27,8 +27,8 @@ PLACES = [
     "note_change:1:after", "let_go:1:after", "purge:1:before", "note_removed:1:after", "purge:1:after", "clean:1:after", "search_all:1:after", "write:1:before",
     "write:1:after", "forget:1:before", "forget:1:after", "wipe_free_pages:2:after", "finish:1:before", "finish:1:after",
 ]  # fmt: skip
-IN_DEFAULT = {"begin:1:after", "record:1:before", "forget:1:after"}
-"""One before the ledger knows of the erasure, one between Delta and ledger, one after the vault has forgotten. The others take as long again each."""
+IN_DEFAULT = {"record:1:before", "forget:1:after"}
+"""One between Delta and ledger, one after the vault has forgotten. The others take as long again each."""
 
 
 def _erase(lake: Path, where: str) -> int | None:
