@@ -68,8 +68,7 @@ class DelimitedReader:
         Raises:
             FileRefused: Nothing of it can be used.
         """
-        if file.entity is None:
-            raise FileRefused(Reason.UNKNOWN_FILE, "no table has this name")
+        self._job.plan_of(file)
         with open_source(file, self._job.limits) as read:
             table: _Table | None = None
             number = 1

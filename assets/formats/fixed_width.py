@@ -73,9 +73,7 @@ class FixedWidthReader:
             raise FileRefused(Reason.EMPTY_FILE, "no line")
 
     def _table(self, file: SourceFile) -> Table:
-        if file.entity is None:
-            raise FileRefused(Reason.UNKNOWN_FILE, "no table has this name")
-        layout = self._job.options.get("layouts", {}).get(file.entity, {})
+        layout = self._job.options.get("layouts", {}).get(self._job.plan_of(file).name, {})
         positions = {name: (int(first), int(last)) for name, (first, last) in (layout.get("positions") or {}).items()}
         if not positions:
             raise FileRefused(Reason.NO_LAYOUT, f"the site file has no [tables.{file.entity}.positions]")

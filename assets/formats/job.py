@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from assets.formats.reasons import FileRefused, Reason
+
 
 @dataclass(frozen=True)
 class SourceFile:
@@ -115,6 +117,17 @@ class Job:
     def time_zone(self) -> str:
         """IANA zone of times written without one."""
         return str(self.options.get("time_zone") or "UTC")
+
+    def plan_of(self, file: SourceFile) -> EntityPlan:
+        """The table that a file of rows holds.
+
+        Raises:
+            FileRefused: No table has its name.
+        """
+        plan = self.entities.get(file.entity or "")
+        if plan is None:
+            raise FileRefused(Reason.UNKNOWN_FILE, "no table has this name")
+        return plan
 
 
 def load_job(raw: Mapping[str, Any]) -> Job:

@@ -10,25 +10,21 @@ Source: CDISC Operational Data Model 1.3.2, sections 2.6 (snapshot and transacti
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from zoneinfo import ZoneInfo
 
 from lxml import etree
 
-from assets.formats.faults import Faults
-from assets.formats.job import Job, SourceFile
+from assets.formats.job import SourceFile
 from assets.formats.odm_events import REMOVE, TRANSACTIONS, EventReader, UnclearTransactionError, transaction_of
 from assets.formats.odm_metadata import Structure, local_name, read_metadata
 from assets.formats.odm_xml import parse_events
-from assets.formats.progress import Progress
 from assets.formats.reasons import FileRefused, Reason
-from assets.formats.redcap import CsvTables, land_dictionary, read_dictionaries
-from assets.formats.registry_items import Dictionary, Item
-from assets.formats.registry_rows import RowMaker, Sheet
-from assets.formats.registry_settings import read_settings
-from assets.formats.registry_spool import RowSpool
-from assets.formats.spool import Rejection, Spool
+from assets.formats.registry_csv import land_dictionary, read_dictionaries
+from assets.formats.registry_items import Item
+from assets.formats.registry_reader import RegistryReader
+from assets.formats.registry_rows import Sheet
+from assets.formats.spool import Rejection
 from assets.formats.stream import open_source
 
 Element = etree._Element
@@ -49,41 +45,22 @@ class _Subject:
     events: int = 0
 
 
-class OdmReader:
+class OdmReader(RegistryReader):
     """Reads the files of one delivery into a spool."""
 
-    def __init__(self, job: Job, spool: Spool, progress: Progress) -> None:
-        """Read the settings of the site, and what CSV dictionaries and metadata of the delivery declare."""
-        self._job, self._spool, self._progress, self._faults = job, spool, progress, Faults(job)
-        self._settings = read_settings(job.options.get("registry") or {})
-        self._tables = CsvTables(job)
-        self._dictionary, self._structure = Dictionary(), Structure()
-        sound = [f for f in job.files if not self._faults.lost(f.index)]
-        self._xml = {f.index for f in sound if self._is_xml(f)}
-        read_dictionaries(self._tables, [f for f in sound if f.index not in self._xml], self._dictionary)
-        for file in (f for f in sound if f.index in self._xml):
+    def _declare(self, files: Sequence[SourceFile]) -> None:
+        """CSV dictionaries, then the metadata of the XML files."""
+        self._structure = Structure()
+        self._xml = {f.index for f in files if self._is_xml(f)}
+        read_dictionaries(self._tables, [f for f in files if f.index not in self._xml], self._dictionary)
+        for file in (f for f in files if f.index in self._xml):
             self._look_ahead(file)
-        for item in self._settings.items:
-            self._dictionary.override(item)
-        zone = ZoneInfo(job.time_zone)
-        self._maker = RowMaker(self._settings, self._dictionary, zone)
-        self._target = RowSpool(job, spool)
 
-    def read(self, file: SourceFile) -> None:
-        """Read one file.
-
-        Raises:
-            FileRefused: Nothing of it can be used.
-        """
-        try:
-            if file.index in self._xml:
-                _Walk(self, file).run()
-            else:
-                self._dictionary_file(file)
-            self._target.end_file(file.index)
-        except FileRefused:
-            self._target.drop_file()
-            raise
+    def _read(self, file: SourceFile) -> None:
+        if file.index in self._xml:
+            _Walk(self, file).run()
+        else:
+            self._dictionary_file(file)
 
     def _is_xml(self, file: SourceFile) -> bool:
         """Does the first byte that is no white space begin a tag? Names say nothing: members of an archive have none."""

@@ -39,8 +39,7 @@ class ParquetReader:
         Raises:
             FileRefused: Nothing of it can be used.
         """
-        if file.entity is None:
-            raise FileRefused(Reason.UNKNOWN_FILE, "no table has this name")
+        self._job.plan_of(file)
         self._check(file)
         try:
             source = pq.ParquetFile(file.path, memory_map=True, pre_buffer=False, coerce_int96_timestamp_unit="us")

@@ -16,7 +16,7 @@ import pyarrow as pa
 from assets.formats.fixed_width import FixedWidthReader, Table
 from assets.formats.job import Job, SourceFile
 from assets.formats.progress import Progress
-from assets.formats.reasons import Fault, FileRefused, Reason
+from assets.formats.reasons import Fault, Reason
 from assets.formats.spool import Spool
 from assets.formats.stream import Lines
 from assets.formats.tabular import JOIN, TableReader
@@ -50,8 +50,6 @@ class PedReader(FixedWidthReader):
         super().read(file)
 
     def _table(self, file: SourceFile) -> Table:
-        if file.entity is None:
-            raise FileRefused(Reason.UNKNOWN_FILE, "no table has this name")
         return Table(file, TableReader(self._job, file, NAMES), {}, in_bytes=False, reach=0, length=None, may_be_short=True)
 
     def _lines_of(self, block: Lines) -> tuple[list[int], list[bytes]]:

@@ -86,8 +86,7 @@ class SasReader:
         Raises:
             FileRefused: Nothing of it can be used.
         """
-        if file.entity is None:
-            raise FileRefused(Reason.UNKNOWN_FILE, "no table has this name")
+        self._job.plan_of(file)
         self._check(file)
         self._progress.block(file.index, 1)
         meta = self._library(file, metadataonly=True)[1]

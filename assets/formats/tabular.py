@@ -41,9 +41,7 @@ class TableReader:
         Raises:
             FileRefused: A required column is not there or stands there twice.
         """
-        plan = job.entities.get(file.entity or "")
-        if plan is None:
-            raise FileRefused(Reason.UNKNOWN_FILE, "no table has this name")
+        plan = job.plan_of(file)
         self._plan, self._zone, self._table = plan, job.time_zone, file.table or plan.name
         self._headers = _Headers(headers, job.options.get("columns", {}).get(plan.name, {}))
         self._headers.check(plan)

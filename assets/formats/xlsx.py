@@ -61,8 +61,7 @@ class XlsxReader:
         Raises:
             FileRefused: Nothing of it can be used.
         """
-        if file.entity is None:
-            raise FileRefused(Reason.UNKNOWN_FILE, "no table has this name")
+        self._job.plan_of(file)
         facts = check_workbook(file.path, file.sheet or "", self._job.limits)
         self._progress.block(file.index, 1)
         cells = _open(file)
