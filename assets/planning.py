@@ -22,7 +22,7 @@ import pyarrow as pa
 from assets.lake import tables
 from assets.lake.commits import newest_version, read_snapshot, unrecorded_commits
 from assets.lake.poison import reported_poison
-from assets.lake.sql import duckdb_type, sql_literal
+from assets.lake.versions import files_of
 from assets.landing.workspace import Workspace
 from assets.ledger.commits import CommitEntry, PendingChange
 from assets.ledger.schema import DeliveryState
@@ -322,11 +322,8 @@ def _query_table(workspace: Workspace, key: str, query: str) -> list[tuple[Any, 
     version = workspace.commits.latest_version(key)
     if version is None or not (snapshot := read_snapshot(workspace.lake, key, version)).files:
         return []
-    files = ", ".join(sql_literal(str(path)) for path in snapshot.files)
-    types = ", ".join(f"{sql_literal(f.name)}: {duckdb_type(f.type)}" for f in snapshot.schema if f.name in snapshot.partition_by)
-    folders = f"hive_partitioning = true, hive_types = {{{types}}}" if types else "hive_partitioning = false"
     with duckdb.connect() as connection:
-        events = f"from read_parquet([{files}], union_by_name = true, {folders})"
+        events = f"from {files_of(snapshot, union_by_name=True)}"
         return connection.execute(f"with events as ({events}) {query}").fetchall()
 
 

@@ -22,7 +22,7 @@ from assets.governance.data_use import DataRequest, judged_sql
 from assets.lake.commits import read_snapshot
 from assets.lake.paths import Lake
 from assets.lake.sql import sql_literal, sql_name
-from assets.serving.catalogue import select_of
+from assets.lake.versions import select_of
 
 RELATION = "standard/consent_relation"
 HISTORY = "standard/consent_history"

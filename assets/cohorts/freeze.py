@@ -23,10 +23,10 @@ from assets.governance.data_request import from_json
 from assets.governance.data_use import DataRequest
 from assets.lake import tables
 from assets.lake.commits import read_snapshot
+from assets.lake.versions import select_of
 from assets.landing.workspace import Workspace
 from assets.ledger.stamps import Stamp
 from assets.quiet import code_version
-from assets.serving.catalogue import select_of
 
 MEMBER = "cohort/member"
 
@@ -167,7 +167,7 @@ def member_table(workspace: Workspace) -> duckdb.DuckDBPyConnection:
         dates = "null::date as cohort_start_date, null::date as cohort_end_date, '' as scopes"
         connection.execute(f"create view member as select {columns}, {dates} where false")
     else:
-        connection.execute(f"create view member as {select_of(read_snapshot(workspace.lake, MEMBER, version), hidden=())}")
+        connection.execute(f"create view member as {select_of(read_snapshot(workspace.lake, MEMBER, version))}")
     return connection
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from assets.lake.extensions import open_duckdb
-from assets.lake.sql import sql_literal
+from assets.lake.versions import scan_of
 from assets.landing.workspace import Workspace
 
 _KINDS = ("specimen", "aliquot")
@@ -26,20 +26,16 @@ def undestroyed(workspace: Workspace, ids: Collection[int]) -> tuple[int, int]:
             destroyed = "select null::bigint as sample_id where false"
             if (disposals := versions.get("raw/lims/disposal")) is not None:
                 destroyed = (
-                    f"select {kind}_id as sample_id from {_scan(workspace, 'raw/lims/disposal', disposals)}"
+                    f"select {kind}_id as sample_id from {scan_of(workspace.lake, 'raw/lims/disposal', disposals)}"
                     " where amount is null and not coalesce(is_deleted, false)"
                 )
             query = f"""
                 select count(*), count(*) filter (where sample_id not in (select sample_id from destroyed where sample_id is not null))
                 from (
-                    select distinct record_id as sample_id from {_scan(workspace, f"raw/lims/{kind}", version)} join subject using (person_id)
+                    select distinct record_id as sample_id from {scan_of(workspace.lake, f"raw/lims/{kind}", version)} join subject using (person_id)
                 )
             """
             found = connection.execute(f"with destroyed as ({destroyed}) {query}").fetchone()
             assert found is not None
             total, left = total + found[0], left + found[1]
     return total, left
-
-
-def _scan(workspace: Workspace, table: str, version: int) -> str:
-    return f"delta_scan({sql_literal(str(workspace.lake.table(table)))}, version => {version})"

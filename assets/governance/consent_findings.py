@@ -107,9 +107,8 @@ def consent_findings(workspace: Workspace, *, day: date, site: str | None = None
 
 def _found_sql(workspace: Workspace, day: date) -> str:
     today = f"date {sql_literal(day.isoformat())}"
-    dead = (
-        f"(select person_id, death_date from {_scan(workspace, _DEATH)})" if workspace.commits.latest_version(_DEATH) is not None else None
-    )
+    deaths = workspace.scan(_DEATH)
+    dead = f"(select person_id, death_date from {deaths})" if deaths else None
     after_death = (
         f"or event.is_grant and event.effective_date > (select min(d.death_date) from {dead} as d where d.person_id = event.person_id)"
     )
@@ -121,23 +120,18 @@ def _found_sql(workspace: Workspace, day: date) -> str:
                 then 'withdraws_ahead' end,
             case when false {after_death if dead else ""} then 'granted_after_death' end
         ], lambda code: code is not null)) as code
-        from {_scan(workspace, EVENTS)} as event
+        from {workspace.scan(EVENTS)} as event
     """
 
 
 def _located(connection: duckdb.DuckDBPyConnection, workspace: Workspace) -> Iterator[Found]:
     """Delivery, file and record of the newest version of each event that was found."""
     for table in _DELIVERED:
-        if workspace.commits.latest_version(table) is None:
+        if (source := workspace.scan(table)) is None:
             continue
         rows = connection.execute(f"""
             select code, site, _delivery_id, _source_file, _row_number
-            from found inner join {_scan(workspace, table)} as delivered using (site, record_id)
+            from found inner join {source} as delivered using (site, record_id)
             qualify row_number() over (partition by site, record_id, code order by _sequence desc, _row_number desc, _source_file desc) = 1
         """).fetchall()
         yield from (Found(code, site, delivery, table, file, record) for code, site, delivery, file, record in rows)
-
-
-def _scan(workspace: Workspace, table: str) -> str:
-    path = sql_literal(str(workspace.lake.table(table)))
-    return f"delta_scan({path}, version => {workspace.commits.latest_version(table)})"

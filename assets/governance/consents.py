@@ -12,7 +12,6 @@ import dagster as dg
 from assets.asset_events import must_report_all, still_current
 from assets.governance.consent_page import ConsentCounts, consents_page
 from assets.lake.extensions import open_duckdb
-from assets.lake.sql import sql_literal
 from assets.landing.workspace import Workspace
 from assets.resources import LakeResource
 
@@ -58,9 +57,7 @@ def read_counts(workspace: Workspace) -> ConsentCounts:
     with open_duckdb() as connection:
         found = []
         for name in _MODELS:
-            version = workspace.commits.latest_version(f"governance/{name}")
-            path = sql_literal(str(workspace.lake.table(f"governance/{name}")))
-            cursor = connection.execute(f"select * from delta_scan({path}, version => {version})")
+            cursor = connection.execute(f"select * from {workspace.scan(f'governance/{name}')}")
             names = [c[0] for c in cursor.description or ()]
             found.append([dict(zip(names, row, strict=True)) for row in cursor.fetchall()])
     return ConsentCounts(*found)

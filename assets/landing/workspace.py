@@ -16,6 +16,7 @@ import sqlalchemy as sa
 
 from assets.lake.commits import CommitReceipt
 from assets.lake.paths import Lake
+from assets.lake.versions import scan_of
 from assets.lake.writer import RecordCommit
 from assets.ledger.audit import Audit
 from assets.ledger.commits import CommitEntry, Commits
@@ -68,6 +69,11 @@ class Workspace:
     def deliveries(self) -> Deliveries:
         """Delivery rows."""
         return Deliveries(self._engine)
+
+    def scan(self, key: str) -> str | None:
+        """What to select from to read a table at the version the ledger knows, on a connection of `open_duckdb`; None: it was never written."""
+        version = self.commits.latest_version(key)
+        return None if version is None else scan_of(self.lake, key, version)
 
     def withheld(self, site: str | None = None) -> list[dict[str, Any]]:
         """Values that did not pass because they look like an identifier, by delivery and column."""

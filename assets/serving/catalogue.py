@@ -12,7 +12,7 @@ from __future__ import annotations
 import contextlib
 import os
 import uuid
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,7 +24,8 @@ import pyarrow.parquet as pq
 from assets.lake.commits import Snapshot, read_snapshot
 from assets.lake.durable import fsync_file, stamp
 from assets.lake.paths import Lake
-from assets.lake.sql import duckdb_type, sql_literal, sql_name
+from assets.lake.sql import sql_literal, sql_name
+from assets.lake.versions import select_of, type_of
 
 DICTIONARY = """
     create table biodam_tables (
@@ -135,7 +136,7 @@ def _write(
         for model in sorted(models, key=lambda m: m.name):
             snapshot = _snapshot(lake, model)
             sizes = _check_files(model, snapshot, checked)
-            connection.execute(f"create view {sql_name(model.name)} as {select_of(snapshot)}")
+            connection.execute(f"create view {sql_name(model.name)} as {select_of(snapshot, hidden=_HIDDEN)}")
             _comment(connection, model)
             _describe(connection, model, snapshot, moment, sizes, hashes)
             rows[model.name] = snapshot.rows
@@ -197,36 +198,6 @@ def _check_files(model: PublishedModel, snapshot: Snapshot, checked: Mapping[str
     return found
 
 
-def select_of(snapshot: Snapshot, *, hidden: Collection[str] = _HIDDEN) -> str:
-    """SQL that reads one table version from its Parquet files.
-
-    Args:
-        snapshot: The version.
-        hidden: Columns to leave out.
-    """
-    columns = [f for f in snapshot.schema if f.name not in hidden]
-    if not snapshot.files:
-        listed = ", ".join(f"null::{_type(f)} as {sql_name(f.name)}" for f in columns)
-        return f"select {listed} where false"
-    listed = ", ".join(_column(f) for f in columns)
-    folders = [f for f in columns if f.name in snapshot.partition_by]
-    types = ", ".join(f"{sql_literal(f.name)}: {_type(f)}" for f in folders)
-    partitions = f"hive_partitioning = true, hive_types = {{{types}}}" if folders else "hive_partitioning = false"
-    files = ", ".join(sql_literal(str(path)) for path in snapshot.files)
-    return f"select {listed} from read_parquet([{files}], {partitions})"
-
-
-def _column(column: pa.Field) -> str:
-    name = sql_name(column.name)
-    if pa.types.is_timestamp(column.type):  # UTC wall clock, whatever the reader's session time zone
-        return f"make_timestamp(epoch_us({name})) as {name}"
-    return f"cast({name} as {_type(column)}) as {name}"
-
-
-def _type(column: pa.Field) -> str:
-    return "TIMESTAMP" if pa.types.is_timestamp(column.type) else duckdb_type(column.type)
-
-
 def _comment(connection: duckdb.DuckDBPyConnection, model: PublishedModel) -> None:
     view = sql_name(model.name)
     if model.description:
@@ -250,7 +221,7 @@ def _describe(
     connection.execute(f"insert into biodam_tables values ({texts}, {snapshot.rows}, {snapshot.version}, {at})")
     shown = [f for f in snapshot.schema if f.name not in _HIDDEN]
     columns = ", ".join(
-        f"({sql_literal(model.name)}, {i}, {sql_literal(f.name)}, {sql_literal(_type(f))}, {sql_literal(model.columns.get(f.name, ''))})"
+        f"({sql_literal(model.name)}, {i}, {sql_literal(f.name)}, {sql_literal(type_of(f))}, {sql_literal(model.columns.get(f.name, ''))})"
         for i, f in enumerate(shown, 1)
     )
     connection.execute(f"insert into biodam_columns values {columns}")

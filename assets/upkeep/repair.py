@@ -32,6 +32,7 @@ from assets.lake.extensions import open_duckdb
 from assets.lake.log_state import LogState
 from assets.lake.rollback import drop_checkpoints, make_checkpoint, roll_back
 from assets.lake.sql import sql_literal
+from assets.lake.versions import scan_of
 from assets.landing.again import CannotReplay, land_lost, restore_people
 from assets.landing.workspace import Workspace
 from assets.ledger.deliveries import DeliveryKey, utc_now
@@ -229,7 +230,7 @@ class _Repair:
         """File reference -> numbers of the rows of a delivery that a table still has."""
         if version is None:
             return {}
-        source = f"delta_scan({sql_literal(str(self._workspace.lake.table(table)))}, version => {version})"
+        source = scan_of(self._workspace.lake, table, version)
         where = f"site = {sql_literal(key.site)} and _delivery_id = {sql_literal(key.delivery_id)}"
         rows = connection.execute(f"select _source_file, list(_row_number) from {source} where {where} group by all").fetchall()
         return {ref: np.array(numbers, np.int64) for ref, numbers in rows}
@@ -237,11 +238,10 @@ class _Repair:
     def _restore_people(self) -> None:
         """Sightings and merges come from the vault, which keeps which delivery made them."""
         owed = sorted(self._owed.intersection(PEOPLE))
-        versions = self._workspace.commits.latest_versions()
         held: dict[str, dict[tuple[str, str], set[tuple[str, int]]]] = {}
         with open_duckdb() as connection:
             for table in owed:
-                held[table] = _people_held(connection, str(self._workspace.lake.table(table)), versions.get(table))
+                held[table] = _people_held(connection, self._workspace.scan(table))
         for key in self._workspace.deliveries.in_state(DeliveryState.LANDED):
             mine = {table: held[table].get((key.site, key.delivery_id), set()) for table in owed}
             restore_people(self._workspace, key, self._labels(key), mine)
@@ -256,10 +256,10 @@ def _rows_erased(workspace: Workspace) -> dict[str, Counter[tuple[str, str]]]:
     return defaultdict(Counter, workspace.erasures.rows())
 
 
-def _people_held(connection: duckdb.DuckDBPyConnection, path: str, version: int | None) -> dict[tuple[str, str], set[tuple[str, int]]]:
+def _people_held(connection: duckdb.DuckDBPyConnection, source: str | None) -> dict[tuple[str, str], set[tuple[str, int]]]:
     found: dict[tuple[str, str], set[tuple[str, int]]] = {}
-    if version is not None:
-        query = f"select site, _delivery_id, _source_file, _row_number from delta_scan({sql_literal(path)}, version => {version})"
-        for site, name, source, number in connection.execute(query).fetchall():
-            found.setdefault((site, name), set()).add((source, number))
+    if source is not None:
+        query = f"select site, _delivery_id, _source_file, _row_number from {source}"
+        for site, name, file, number in connection.execute(query).fetchall():
+            found.setdefault((site, name), set()).add((file, number))
     return found

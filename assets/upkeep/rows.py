@@ -13,7 +13,7 @@ import duckdb
 
 from assets.contracts.table import load_contract
 from assets.lake.paths import Lake
-from assets.lake.sql import sql_literal
+from assets.lake.versions import scan_of
 from assets.landing.workspace import Workspace
 from assets.ledger.deliveries import DeliveryKey
 from assets.ledger.schema import DeliveryState
@@ -50,6 +50,6 @@ def landed_tables(workspace: Workspace) -> dict[str, dict[DeliveryKey, int]]:
 
 def held_rows(connection: duckdb.DuckDBPyConnection, lake: Lake, table: str, version: int) -> Counts:
     """Rows of each delivery in one raw table at one version. `connection` has the Delta extension."""
-    source = f"delta_scan({sql_literal(str(lake.table(table)))}, version => {version})"
+    source = scan_of(lake, table, version)
     rows = connection.execute(f"select site, _delivery_id, count(*) from {source} group by all").fetchall()
     return Counter({(site, name): int(n) for site, name, n in rows})

@@ -223,15 +223,12 @@ def _consent_tables(workspace: Workspace) -> Any:
         UserError: Nothing was built yet.
     """
     from assets.lake.extensions import open_duckdb
-    from assets.lake.sql import sql_literal
 
     connection = open_duckdb()
     for name in ("consent_history", "consent_relation"):
-        version = workspace.commits.latest_version(f"standard/{name}")
-        if version is None:
+        if (source := workspace.scan(f"standard/{name}")) is None:
             raise UserError("no consent was built yet. Remedy: biodam run")
-        path = sql_literal(str(workspace.lake.table(f"standard/{name}")))
-        connection.execute(f"create view {name} as from delta_scan({path}, version => {version})")
+        connection.execute(f"create view {name} as from {source}")
     return connection
 
 
