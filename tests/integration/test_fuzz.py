@@ -63,6 +63,7 @@ FEEDS = {
     "fixed_width": ("h92", "emr_csv", "patient.%03d.dat", "fixed_width/[bcms]*/patient.dat"),
     "redcap": ("r01", "redcap", "data.%03d.csv", "redcap/consent*/data.csv"),
     "cdisc_odm": ("r02", "cdisc_odm", "export %03d.xml", "cdisc_odm/[stv]*/export.xml"),
+    "ped": ("g11", "pedigree", "families_%03d.ped", "ped/*/member.ped"),
     "dicom": ("h07", "dicom", "IM%03d", "dicom/[b-i]*/instance.dcm"),
 }
 
