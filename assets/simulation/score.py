@@ -272,15 +272,15 @@ def _facts(connection: duckdb.DuckDBPyConnection) -> Iterator[Score]:
 
 
 def _links(connection: duckdb.DuckDBPyConnection) -> Iterator[Score]:
-    """Children and parents by birth date and sex of both, where both agreed to `genomic`."""
+    """Children and parents by birth dates, where both agreed to `genomic`, and to `clinical`, without which OMOP knows no birth date."""
     sql = """
-        with wanted as (
+        with both_scopes as (select person from agreed where scope in ('clinical', 'genomic') group by person having count(distinct scope) = 2),
+        wanted as (
             select distinct child.birth_date, child.gender, parent.birth_date as other, relation
             from pedigree_links as link
             inner join born as child on child.person = link.person
             inner join born as parent on parent.person = link.parent
-            where exists (from agreed where agreed.person = link.person and scope = 'genomic')
-                and exists (from agreed where agreed.person = link.parent and scope = 'genomic')
+            where link.person in (from both_scopes) and link.parent in (from both_scopes)
         ),
         found as (
             select distinct child.birth_date, child.gender, parent.birth_date as other, relation_code as relation
