@@ -1,12 +1,15 @@
 /* Stands between a process and libc: the n-th writing call below a folder fails or kills, and the clock can be shifted.
  *
  * fault_arm(root, nth, error): error 0 counts only, -1 kills, else the n-th call and all after it fail with that errno where `lasting`.
- * FAULT_CLOCK_OFFSET: seconds added to the clock of the whole process.
+ * FAULT_CLOCK_OFFSET: seconds added to the clock of the whole process. A deadline that a thread reckons from it is taken back to the kernel's clock:
+ * behind, each wait ended at once and threads spun (66 CPU s for a run of 17), ahead, none ever did.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
+#include <semaphore.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -113,4 +116,27 @@ time_t time(time_t *at) {
     clock_gettime(CLOCK_REALTIME, &now);
     if (at) *at = now.tv_sec;
     return now.tv_sec;
+}
+
+static const struct timespec *by_the_kernel(const struct timespec *until, struct timespec *moved) {
+    struct timespec now;
+    if (!offset() || !until) return until;
+    clock_gettime(CLOCK_REALTIME, &now);
+    long ahead = until->tv_sec - now.tv_sec;
+    if (ahead < -86400 || ahead > 86400) return until; /* of another clock */
+    *moved = *until;
+    moved->tv_sec -= offset();
+    return moved;
+}
+int sem_timedwait(sem_t *s, const struct timespec *until) {
+    struct timespec moved;
+    REAL("sem_timedwait", int, (sem_t *, const struct timespec *));
+    return real(s, by_the_kernel(until, &moved));
+}
+int pthread_cond_timedwait(pthread_cond_t *c, pthread_mutex_t *m, const struct timespec *until) {
+    static int (*real)(pthread_cond_t *, pthread_mutex_t *, const struct timespec *);
+    struct timespec moved;
+    if (!real) real = dlvsym(RTLD_NEXT, "pthread_cond_timedwait", "GLIBC_2.3.2");
+    if (!real) real = dlsym(RTLD_NEXT, "pthread_cond_timedwait");
+    return real(c, m, by_the_kernel(until, &moved));
 }
