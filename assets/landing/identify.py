@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 
 from assets.contracts.table import ERASED, NOBODY, Column, Contract, Entity
 from assets.landing.parents import ParentPeople
-from assets.privacy.barrier import withhold
+from assets.privacy.barrier import SHORTEST_NAME, withhold
 from assets.privacy.demographics import Demographics, normalise
 from assets.privacy.pseudonyms import RecordSurrogates
 from assets.privacy.residents import normalise_resident_number
@@ -69,6 +69,7 @@ def resolve_people(
         if rules[name].demographics:
             said |= _demographics(path, rules[name])
     found = vault.resolve(site=site, delivery=delivery, groups=groups, locals_=references, weak=weak)
+    found.names = frozenset(words.name for words in said.values() if len(words.name) >= SHORTEST_NAME)
     if said:
         homes = {local: home.person_id for local, home in found.homes.items() if home.bucket != ERASED}
         vault.keep_demographics(site, sequence, {homes[local]: words for local, words in said.items() if local in homes})
@@ -163,6 +164,7 @@ class Pseudonymiser:
         surrogates: Record surrogates of the site.
         people: Local identifier -> person.
         parents: Records that other records of the delivery take their person from.
+        names: Names of people that the delivery tells: where a code belongs they do not pass.
         withheld: Column -> values that did not pass, because they look like a person's identifier.
     """
 
@@ -171,6 +173,7 @@ class Pseudonymiser:
     surrogates: RecordSurrogates
     people: Mapping[str, PersonRef]
     parents: ParentPeople | None = None
+    names: frozenset[str] = frozenset()
     withheld: Counter[str] = field(default_factory=Counter)
 
     @property
@@ -225,7 +228,7 @@ class Pseudonymiser:
 
     def _passed(self, column: Column, values: pa.Array) -> pa.Array:
         """A column that passes as it is, but for values that look like an identifier."""
-        passed, count = withhold(values.cast(column.arrow_type), column.name, required=column.required)
+        passed, count = withhold(values.cast(column.arrow_type), column.name, required=column.required, names=self.names)
         if count:
             self.withheld[column.name] += count
         return passed

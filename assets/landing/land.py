@@ -256,6 +256,7 @@ class _Delivery:
             merged.homes.update(found.homes)
             merged.sightings, merged.links = found.sightings, found.links
             merged.conflicts += found.conflicts
+            merged.names |= found.names
         return merged
 
     def _write(self, resolution: Resolution) -> tuple[dict[str, int], dict[str, int], Counter[int], set[int]]:
@@ -271,7 +272,7 @@ class _Delivery:
         parents = {name: ParentCollector() for name in scopes}
         for entity, paths in self._spooled():
             rules = all_rules[entity.name].rules if entity.name in all_rules else _TOMBSTONE_RULES
-            maker = Pseudonymiser(entity, rules, surrogates, resolution.homes)
+            maker = Pseudonymiser(entity, rules, surrogates, resolution.homes, names=resolution.names)
             if maker.parent_rule is not None:
                 maker.parents = parents[str(maker.parent_rule.scope)].people()
             ranks = self._ranks(paths)

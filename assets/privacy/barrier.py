@@ -2,7 +2,7 @@
 
 Belongs here: the shapes, and taking such values out of a column. Does not belong here: which columns may pass at all (`scrub`), people (`vault`).
 A column map that points to the wrong header, or a clerk who types a telephone number into a field for codes, would else bring it into the
-tables. Names have no shape: a name in a field for codes passes, and only the allow-list keeps fields of names out.
+tables. Names have no shape: only those that the same delivery tells as names are known, and any other name in a field for codes passes.
 """
 
 from __future__ import annotations
@@ -15,6 +15,9 @@ import pyarrow.compute as pc
 
 WITHHELD = "(withheld)"
 """Stands in place of a text. Not null: most codes are required, and whoever meets one sees why it is gone."""
+
+SHORTEST_NAME = 3
+"""Syllables: names of two are words, of places and departments, too often."""
 
 _SHORTEST = 7
 """Bytes below which no text is looked at: an e-mail address or telephone number has more."""
@@ -44,35 +47,38 @@ def looks_like_identifier(text: str) -> bool:
     return bool(_matches(pa.array([text.replace("_", " ")]), _IDENTIFIER)[0].as_py())
 
 
-def withhold(values: pa.Array, column: str, *, required: bool) -> tuple[pa.Array, int]:
+def withhold(values: pa.Array, column: str, *, required: bool, names: frozenset[str] = frozenset()) -> tuple[pa.Array, int]:
     """Take values that look like an identifier out of a column.
 
     Args:
         values: A column of any contract type.
         column: Its name; one for names or texts may hold several words.
         required: Null is not allowed: a number then becomes 0.
+        names: Names of people, Hangul without blanks; a text that is one of them does not pass.
 
     Returns:
         The column, of the same type and length, and how many values were taken out.
     """
     kind = values.type
     if pa.types.is_string(kind):
-        return _texts(values, _IDENTIFIER if column.endswith(_MAY_BE_PROSE) else _IDENTIFIER_OR_PROSE)
+        return _texts(values, _IDENTIFIER if column.endswith(_MAY_BE_PROSE) else _IDENTIFIER_OR_PROSE, names)
     if pa.types.is_integer(kind) or pa.types.is_floating(kind):
         return _numbers(values, required=required)
     if pa.types.is_list(kind) and not pa.types.is_integer(kind.value_type):
-        return _lists(values, column)
+        return _lists(values, column, names)
     if pa.types.is_struct(kind):
-        return _structs(values, column)
+        return _structs(values, column, names)
     return values, 0
 
 
-def _texts(values: pa.Array, pattern: str) -> tuple[pa.Array, int]:
+def _texts(values: pa.Array, pattern: str, names: frozenset[str]) -> tuple[pa.Array, int]:
     longest = pc.max(pc.binary_length(values)).as_py()
     if longest is None or longest < _SHORTEST:
         return values, 0
     encoded = values.dictionary_encode()
     found = _matches(encoded.dictionary, pattern)
+    if names:
+        found = pc.or_(found, pa.array([text.replace(" ", "") in names for text in encoded.dictionary.to_pylist()], pa.bool_()))
     if not pc.any(found).as_py():
         return values, 0
     told = pc.if_else(found, pa.scalar(WITHHELD), encoded.dictionary)
@@ -137,8 +143,8 @@ def _is_number_of_somebody(value: float) -> bool:
     return (value >= _LEAST * 10 or digits[6] in "3478") and _RESIDENT_DIGITS.fullmatch(digits) is not None
 
 
-def _lists(values: pa.Array, column: str) -> tuple[pa.Array, int]:
-    inner, count = withhold(values.flatten(), column, required=True)
+def _lists(values: pa.Array, column: str, names: frozenset[str]) -> tuple[pa.Array, int]:
+    inner, count = withhold(values.flatten(), column, required=True, names=names)
     if not count:
         return values, 0
     lengths = pc.fill_null(pc.list_value_length(values), 0)
@@ -146,8 +152,10 @@ def _lists(values: pa.Array, column: str) -> tuple[pa.Array, int]:
     return pa.ListArray.from_arrays(offsets, inner, mask=values.is_null()).cast(values.type), count
 
 
-def _structs(values: pa.Array, column: str) -> tuple[pa.Array, int]:
-    fields = [withhold(part, f"{column}.{f.name}", required=False) for part, f in zip(values.flatten(), values.type, strict=True)]
+def _structs(values: pa.Array, column: str, names: frozenset[str]) -> tuple[pa.Array, int]:
+    fields = [
+        withhold(part, f"{column}.{f.name}", required=False, names=names) for part, f in zip(values.flatten(), values.type, strict=True)
+    ]
     count = sum(n for _, n in fields)
     if not count:
         return values, 0

@@ -67,6 +67,7 @@ class Resolution:
         homes: Local identifier -> the home person, under whom its rows land: a merge that is taken back leaves them with their owner.
         sightings: People that this delivery was the first to name at its site.
         links: Merges that this delivery caused.
+        names: Names of people that this delivery tells, of three syllables and more: they must not stand where codes do.
         conflicts: Groups that were not merged because they hold two resident numbers, or because a data steward parted the two.
     """
 
@@ -75,6 +76,7 @@ class Resolution:
     sightings: list[PersonRef] = field(default_factory=list)
     links: list[Link] = field(default_factory=list)
     conflicts: int = 0
+    names: frozenset[str] = frozenset()
 
 
 class Vault:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pytest
 
 from assets.contracts.table import ARROW_TYPES
+from assets.landing.door import admit
+from assets.landing.land import land
+from assets.landing.workspace import Workspace
 from assets.privacy.barrier import WITHHELD, looks_like_identifier, withhold
+from tests.conftest import site_text, write_delivery
 
 
 @pytest.mark.parametrize(
@@ -81,3 +86,21 @@ def test_codings_lose_the_part_that_is_wrong_and_nothing_else() -> None:
 def test_a_name_of_a_place_may_have_several_words_but_no_number_of_a_person() -> None:
     name = "서울 시립 제일 병원 본관 원무과"
     assert withhold(pa.array([name, f"{name} 010-1234-5678"]), "organization_name", required=False)[0].to_pylist() == [name, WITHHELD]
+
+
+def test_a_name_that_the_delivery_tells_does_not_pass_as_a_code() -> None:
+    names = frozenset({"황보결휘", "김하나"})
+    found, count = withhold(pa.array(["남", "황보 결휘", "김하나", "김하나과", None]), "gender_code", required=False, names=names)
+    assert (found.to_pylist(), count) == (["남", WITHHELD, WITHHELD, "김하나과", None], 2)
+    codings = pa.array([[{"system": "s", "code": "김하나"}]], ARROW_TYPES["codings"])
+    assert withhold(codings, "codings", required=False, names=names)[0].to_pylist() == [[{"system": "s", "code": WITHHELD}]]
+
+
+def test_a_column_map_that_takes_names_for_sexes_brings_none_into_the_tables(tmp_path: Path) -> None:
+    (tmp_path / "sites").mkdir()
+    site = site_text("h12").replace('gender = "성별"', 'gender = "성명"')
+    (tmp_path / "sites" / "h12.toml").write_text(site, encoding="utf-8")
+    workspace = Workspace(tmp_path / "lake", sites_folder=tmp_path / "sites")
+    text = "등록번호,주민등록번호,성명,성별,생년월일,사망일,시도,주소,휴대전화,삭제여부\n1,800101-1234567,황보결휘,남,1980-01-01,,서울특별시,,010-1234-5678,N\n"
+    land(workspace, admit(workspace, write_delivery(workspace.root, "h12", "emr_csv", "d1", {"환자.csv": text.encode("cp949")})))
+    assert [(w["column_name"], w["withheld"]) for w in workspace.withheld()] == [("gender_code", 1)]
