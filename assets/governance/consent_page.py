@@ -43,7 +43,7 @@ def consents_page(counts: ConsentCounts, *, day: date, next_change: str | None =
     found = [r for r in counts.events if r["finding_code"] != "understood"]
     parts = [
         f"# Consents, {day.isoformat()}",
-        f"`{WITHHELD}` stands for 1 to 4 people; plots leave them out. Consent next begins or ends by itself: {next_change or 'no day is foreseen'}.",
+        f"`{WITHHELD}` stands for 1 to 4 people, `withheld` for several such counts; plots leave them out. Consent next begins or ends by itself: {next_change or 'no day is foreseen'}.",
         "## Who agrees to what",
         _bars("People by scope and arm", counts.status, "scope_code", "arm_code"),
         _cross(counts.status, "scope_code", "arm_code", "people_count", "scope"),
@@ -89,12 +89,12 @@ def _cross(rows: Rows, down: str, across: str, number: str, title: str) -> str:
 
 
 def _sum(rows: Rows, number: str) -> str:
-    """The sum of counts; `+` where a withheld one is missing from it."""
+    """The sum of counts; `+` where a withheld one is missing from it. Of several withheld counts nobody says that they are below 5 together."""
     if not rows:
         return "0"
     known, hidden = sum(r[number] or 0 for r in rows), any(r["has_small_cell"] for r in rows)
     if not known:
-        return WITHHELD
+        return WITHHELD if len(rows) == 1 else "withheld"
     return f"{known:,}{'+' if hidden else ''}"
 
 

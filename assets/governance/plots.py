@@ -76,7 +76,8 @@ def lines(title: str, at: Sequence[float], series: Mapping[str, Sequence[float]]
 def _image(figure: Figure, axes: Axes, title: str, unit: str) -> str:
     axes.set_ylabel(unit)
     axes.set_title(title, fontsize=10, loc="left")
-    axes.legend(fontsize=8, frameon=False)
+    names = axes.get_legend_handles_labels()[1]
+    axes.legend(fontsize=8, frameon=False, ncols=max(1, min(5, len(names))), loc="lower right", bbox_to_anchor=(1, 1))  # never over a bar
     axes.spines[["top", "right"]].set_visible(False)
     target = io.BytesIO()
     figure.savefig(target, format="png")

@@ -75,6 +75,12 @@ def test_what_is_withheld_stays_withheld_and_what_is_wrong_has_a_remedy(plots: P
     assert r"| c01 | unknown\_form | 6 | add the form to seed\_consent\_form" in to_look_at
 
 
+def test_of_several_withheld_counts_the_sum_is_withheld_too(plots: Plots) -> None:
+    months = [_event("grant", "clinical", date(2026, month, 1), None, "unknown_form") for month in (4, 5)]
+    page = consents_page(ConsentCounts([], months, []), day=DAY)
+    assert "| withheld | add the form" in page, "<5 would be wrong: each month has up to 4"
+
+
 def test_a_lake_without_consent_has_a_page_too(plots: Plots) -> None:
     page = consents_page(ConsentCounts([], [], []), day=DAY)
     assert page.count("Nobody.") == 3
