@@ -34,7 +34,7 @@ PAGES = {
 }
 PRESSED = {"deliveries": "[Show Markdown]", "consents": "[Show Markdown]"}
 """Page -> button that is pressed before its picture is taken."""
-TALL = 2400
+TALL = 3200
 """Height of a page on which something is pressed: what opens is meant to be read to its end."""
 
 FLAGS = [
