@@ -1,5 +1,7 @@
 """Files of older table versions that hold a person, taken away whoever else keeps their version.
 
+Where a table is partitioned by person bucket, every replaced file of the person's buckets goes: rows may be about the person without naming them.
+
 Belongs here: which files those are. Does not belong here: the newest version (`assets/lake/cut`), files that hold nobody erased (`assets/upkeep/vacuum`).
 
 Logs and checkpoints stay: they name files and count rows, and their statistics hold lineage only (`assets/lake/writer`). The byte scan reads them all.
@@ -8,6 +10,7 @@ Logs and checkpoints stay: they name files and count rows, and their statistics 
 from __future__ import annotations
 
 from collections import Counter
+from pathlib import Path
 
 from assets.lake.commits import log_file, newest_version
 from assets.lake.cut import holds_person
@@ -31,8 +34,7 @@ def purge(workspace: Workspace, cause: str, subject: Subject) -> Counter[str]:
         folder = workspace.lake.table(table)
         names = [
             n for n in files_below(folder)
-            if n.endswith(".parquet") and not n.startswith("_delta_log/") and n not in live and _may_hold(n, buckets)
-            and holds_person(folder / n, subject.ids)
+            if n.endswith(".parquet") and not n.startswith("_delta_log/") and n not in live and _holds(folder, n, buckets, subject)
         ]  # fmt: skip
         if names:
             workspace.upkeep.note_removed(table, names, cause=cause)
@@ -50,6 +52,6 @@ def _live(workspace: Workspace, table: str) -> set[str]:
     return set(state.live)
 
 
-def _may_hold(name: str, buckets: set[str]) -> bool:
+def _holds(folder: Path, name: str, buckets: set[str], subject: Subject) -> bool:
     bucket = next((part.removeprefix("person_bucket=") for part in name.split("/") if part.startswith("person_bucket=")), None)
-    return bucket is None or bucket in buckets
+    return holds_person(folder / name, subject.ids) if bucket is None else bucket in buckets
