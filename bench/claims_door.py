@@ -2,7 +2,7 @@
 
 The input is what the simulated insurer a11 (NHIS) or reviewer a12 (HIRA) delivers for so many people: statements, diagnoses, lines and
 prescriptions, with planted errors. It is landed twice: for people whom nobody knows yet, and again as a correction for people who are
-known. The independent counter is also run by itself.
+known. The independent counter and the parsing child (bytes to typed, scrubbed columns) are also run by themselves.
 """
 
 from __future__ import annotations
@@ -15,8 +15,12 @@ import sys
 import tempfile
 from pathlib import Path
 
+from assets.formats.sandbox import ENVIRONMENT
+from assets.landing.job import build_job, file_jobs
+from assets.landing.manifest import read_manifest
 from assets.simulation.country import FEEDS
 from assets.simulation.simulate import simulate
+from assets.sites.site import load_sites
 from bench.fhir_door import LAND
 from bench.measure import Cost, machine, run
 
@@ -46,11 +50,24 @@ def main() -> None:
         encoding = "cp949" if options.site == "a11" else "utf-8"
         print(f"counter alone, start included: {run([sys.executable, '-c', COUNT, str(source), encoding])}")
         for number in range(options.runs):
+            spool = work / f"spool{number}"
+            spool.mkdir()
+            parsed = parse(source, spool, options.site)
+            shutil.rmtree(spool)
             lake = work / f"lake{number}"
             for what in ("first sight", "known people"):
                 cost, rows = _land(lake, source, options.site, is_first=what == "first sight")
                 print(f"{options.site}, {what}: {rows:,} rows, {size / 1e6:.1f} MB   {cost}   {rows / cost.cpu_s / 1e6:.2f}M rows a CPU s")
+            print(f"parse and scrub alone: {parsed}   {rows / parsed.cpu_s / 1e6:.2f}M rows a CPU s")
             shutil.rmtree(lake)
+
+
+def parse(source: Path, spool: Path, site: str) -> Cost:
+    """The cost of the parsing child on a delivery, its start included."""
+    feed = load_sites()[site].feeds[FEEDS[site]]
+    job = spool / "_job.json"
+    job.write_text(json.dumps(build_job("delimited", file_jobs(read_manifest(source)[0], source, feed, spool / "unpacked"), feed, spool)))
+    return run([sys.executable, "-m", "assets.formats.child", str(job)], environment=ENVIRONMENT)
 
 
 def _land(lake: Path, source: Path, site: str, *, is_first: bool) -> tuple[Cost, int]:

@@ -7,6 +7,7 @@ about a quarter ADT. Part of them holds escape sequences, repeated identifiers, 
 from __future__ import annotations
 
 import argparse
+import json
 import random
 import shutil
 import sys
@@ -14,20 +15,9 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from assets.formats.sandbox import ENVIRONMENT
 from bench.fhir_door import LAND
 from bench.measure import machine, run
-
-PARSE = """
-import json, sys
-from pathlib import Path
-sys.path.insert(0, str(Path.cwd()))
-from bench.hl7_door import child_job
-spool = Path(sys.argv[1])
-(spool / "_job.json").write_text(json.dumps(child_job(Path(sys.argv[2]), spool)))
-sys.argv = ["child", str(spool / "_job.json")]
-from assets.formats.child import main
-sys.exit(main(sys.argv[1]))
-"""
 
 COUNT = """
 import sys
@@ -141,7 +131,9 @@ def _one(work: Path, path: Path, count: int) -> None:
     counted = run([sys.executable, "-c", COUNT, str(path)], log=work / "count.log")
     spool = work / "spool"
     spool.mkdir()
-    parsed = run([sys.executable, "-c", PARSE, str(spool), str(path)], log=work / "parse.log")
+    job = spool / "_job.json"
+    job.write_text(json.dumps(child_job(path, spool)), encoding="utf-8")
+    parsed = run([sys.executable, "-m", "assets.formats.child", str(job)], environment=ENVIRONMENT, log=work / "parse.log")
     shutil.rmtree(spool)
     lake = work / "lake"
     write_delivery(lake, "h05", "hl7_v2", "bench", {path.name: path.read_bytes()})
