@@ -44,7 +44,7 @@ def messages(count: int, seed: int = 1, patients: int = 0) -> Iterator[str]:
 
 
 def _head(draw: random.Random, number: int, kind: str, patient: int, at: str) -> list[str]:
-    name = draw.choice(FAMILY) + "^" + draw.choice(GIVEN) + draw.choice(GIVEN)
+    name = f"{FAMILY[patient % 10]}^{GIVEN[patient // 10 % 11]}{GIVEN[patient // 110 % 11]}"
     ids = f"{patient:08}^^^BENCH^MR" + (f"~{patient % 100:02}0101-1{patient % 1000000:06}^^^KR^NNKOR" if draw.random() < 0.3 else "")
     born = f"{1930 + patient % 90}{1 + patient % 12:02}{1 + patient % 28:02}"
     return [

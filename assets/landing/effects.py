@@ -160,8 +160,9 @@ class _Search:
                 self.effects.people.update(int(person) for person in people if person is not None)
         if not self._has_earlier(entity):
             return
+        once = "" if entity.name in self._brought.repeated else "distinct"  # few are repeated: making all distinct costs more than it saves
         found = self._run.execute(
-            f"with own as (select distinct record_id, person_bucket from {table} where {self._is_own})"
+            f"with own as (select {once} record_id, person_bucket from {table} where {self._is_own})"
             f" select distinct earlier.person_bucket, own.person_bucket, earlier.person_id from {table} as earlier"
             f" inner join own using (record_id) where not earlier.{self._is_own} and earlier.person_bucket <> own.person_bucket"
         ).fetchall()

@@ -315,6 +315,9 @@ class _Resolving:
     def _settle(
         self, group: list[Identifier], known: Mapping[Identifier, int], forwarding: dict[int, int], holders: dict[int, set[bytes]]
     ) -> None:
+        if len(group) == 1 and group[0].system not in _UNIQUE_PER_PERSON:  # most: there is nobody to join
+            self._settle_one(group[0], known, forwarding)
+            return
         people = sorted({_follow(forwarding, known[i]) for i in group if i in known})
         residents = {self._lookup[i] for i in group if i.system in _UNIQUE_PER_PERSON}
         for person in people:
@@ -341,6 +344,11 @@ class _Resolving:
         if len(people) < 2:
             return False
         return not self._erased.isdisjoint(people) or any(frozenset(pair) in self._parted for pair in combinations(people, 2))
+
+    def _settle_one(self, identifier: Identifier, known: Mapping[Identifier, int], forwarding: Mapping[int, int]) -> None:
+        person = known.get(identifier)
+        self._person[identifier] = self._make() if person is None else _follow(forwarding, person)
+        self._home.setdefault(identifier, self._person[identifier])
 
     def _separate(self, group: list[Identifier], known: Mapping[Identifier, int], forwarding: dict[int, int]) -> None:
         """Two resident numbers in one group, or people who are kept apart: join nobody; every identifier keeps or gets its own person.
