@@ -10,6 +10,7 @@ from datetime import date
 from typing import Any
 
 import duckdb
+import pyarrow as pa
 import pytest
 
 from assets.governance.data_use import ORGANISATIONS, PURPOSES, DataRequest, judged_sql
@@ -67,8 +68,10 @@ def _grant(text: str) -> Grant:
 def _judge(grants: list[Grant], requests: list[DataRequest]) -> list[dict[int, str | None]]:
     """Of each request: number of the grant -> what keeps it out, None where it is permitted. Every scope is granted in the same words."""
     with duckdb.connect() as connection:
-        connection.execute("create table grants (person_id integer, permission_code varchar, disease_code varchar, modifier_codes varchar)")
-        connection.executemany("insert into grants values (?, ?, ?, ?)", [(n, *g) for n, g in enumerate(grants)])
+        columns = ("permission_code", "disease_code", "modifier_codes")
+        texts = {name: pa.array([g[k] for g in grants], pa.string()) for k, name in enumerate(columns)}
+        connection.register("given", pa.table({"person_id": pa.array(range(len(grants)), pa.int32()), **texts}))
+        connection.execute("create table grants as from given")
         connection.execute("""
             create table history as select grants.*, scope_code, date '2020-01-01' as in_force_from, date '9999-12-31' as in_force_to,
                 null::date as withdrawn_date
@@ -129,12 +132,12 @@ def _try(count: int, seed: int) -> int:
         different = [(grants[n], found[n]) for n, is_good in enumerate(expected) if (found[n] is None) != is_good]
         assert different == [], request
         permitted += sum(expected)
-    assert permitted > len(grants), "the requests are too bold to try anything"
+    assert permitted > len(grants) * count // 50, "the requests are too bold to try anything"
     return len(grants) * count
 
 
 def test_every_pair_of_modifiers_agrees_with_the_oracle() -> None:
-    assert _try(25, seed=7) > 100_000
+    assert _try(15, seed=7) > 60_000
 
 
 @pytest.mark.slow
