@@ -118,13 +118,17 @@ _PHONES = (1_000_000_000, 1_099_999_999)
 """Mobile numbers whose first 0 a spreadsheet took for nothing."""
 
 
+_NO_NUMBER = 2**31 - 1
+"""Systems write the largest number of 32 bits for "without end" and "not known". Read as a resident number its check digit is wrong."""
+
+
 def _numbers(values: pa.Array, *, required: bool) -> tuple[pa.Array, int]:
     most = pc.max(values).as_py()
     if most is None or most < _LEAST:
         return values, 0
-    places = pc.indices_nonzero(
-        pc.and_(pc.greater_equal(values, _LEAST), pc.less_equal(values, pa.scalar(_MOST, pa.float64())))
-    ).to_pylist()
+    limit = pa.float64() if pa.types.is_floating(values.type) else pa.int64()  # a whole number beyond 2^53 is no float
+    least, greatest = pa.scalar(_LEAST, limit), pa.scalar(_MOST, limit)
+    places = pc.indices_nonzero(pc.and_(pc.greater_equal(values, least), pc.less_equal(values, greatest))).to_pylist()
     wrong = [at for at in places if _is_number_of_somebody(values[at].as_py())]
     if not wrong:
         return values, 0
@@ -135,7 +139,7 @@ def _numbers(values: pa.Array, *, required: bool) -> tuple[pa.Array, int]:
 
 
 def _is_number_of_somebody(value: float) -> bool:
-    if value != int(value):
+    if value != int(value) or value == _NO_NUMBER:
         return False
     if _PHONES[0] <= value <= _PHONES[1]:
         return True

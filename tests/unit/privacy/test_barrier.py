@@ -55,7 +55,8 @@ def test_a_number_of_a_medicine_that_is_a_resident_number_with_its_check_digit_i
     [
         ("int64", [7, 1012345678, 8001011234567, 1013123456, None], [7, None, None, None, None]),
         ("float64", [7.5, 1012345678.0, 8001011234567.0, 1e300, 8001011234567.5], [7.5, None, None, 1e300, 8001011234567.5]),
-        ("int32", [2_000_000_001, 1_500_000_000], [2_000_000_001, 1_500_000_000]),
+        ("int32", [2_000_000_001, 1_500_000_000, 2**31 - 1], [2_000_000_001, 1_500_000_000, 2**31 - 1]),
+        ("int64", [2**63 - 1, -(2**63), 8001011234567, 2**53 + 1], [2**63 - 1, -(2**63), None, 2**53 + 1]),
     ],
 )
 def test_numbers_with_the_digits_of_a_telephone_or_resident_number_do_not_pass(kind: str, values: list[Any], kept: list[Any]) -> None:
