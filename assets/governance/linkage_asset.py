@@ -46,7 +46,7 @@ def linkage_asset(landings: Sequence[dg.AssetKey]) -> dg.AssetsDefinition:
         done, failure = _link(lake)
         if failure:
             context.log.error(failure)
-        if done.descriptions or must_report_all(context):
+        if done.descriptions or done.left_out or done.withdrawn or must_report_all(context):
             yield dg.Output(None, output_name="govern__linkage", metadata=_metadata(done))
         else:
             yield still_current("govern__linkage")
@@ -65,8 +65,9 @@ def _link(lake: LakeResource) -> tuple[Linked, str | None]:
     if not vault_exists(workspace):
         return Linked(), None
     with lake.hold("linking people"):
+        may_link = {site.site: site.link_by_likeness for site in workspace.sites.values()}
         try:
-            done, failure = link_people(workspace.vault, workspace.lake.vault), None
+            done, failure = link_people(workspace.vault, workspace.lake.vault, may_link), None
         except LinkageFailed as error:
             done, failure = Linked(), str(error)
         publish_links(workspace)
@@ -82,4 +83,7 @@ def _metadata(done: Linked) -> dict[str, Any]:
         "pairs_queued": done.proposed,
         "pairs_kept_apart": done.kept_apart,
         "open_reviews": done.open_reviews,
+        "descriptions_left_out": done.left_out,
+        "pairs_withdrawn": done.withdrawn,
+        "sites_left_out": ", ".join(sorted(done.sites_left_out)) or "none",
     }

@@ -5,7 +5,8 @@ Belongs here: keeping and reading them. Does not belong here: their form (`demog
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +15,7 @@ import sqlalchemy as sa
 from assets.privacy.bulk import among_people, insert_rows, rows_of
 from assets.privacy.demographics import Demographics, blocks_of
 from assets.privacy.keyring import Keyring, require_current
-from assets.privacy.vault_schema import BLOCKS, DEMOGRAPHIC, IDENTIFIER, PERSON
+from assets.privacy.vault_schema import BLOCKS, DEMOGRAPHIC, IDENTIFIER, PERSON, read_rows
 
 _CHUNK = 10_000
 _COLUMNS = ("site", "person_id", "sequence", "digest", "sealed", "seal_version", "is_compared", *BLOCKS)
@@ -71,12 +72,25 @@ def _keep(connection: sa.Connection, keys: Keyring, site: str, sequence: int, sa
     return len(rows)
 
 
-def waiting(connection: sa.Connection) -> int:
-    """Rows that were not compared yet."""
-    return int(connection.execute(sa.select(sa.func.count()).where(DEMOGRAPHIC.c.is_compared.is_(False))).scalar_one())
+def waiting(connection: sa.Connection) -> Counter[str]:
+    """Site -> rows that were not compared yet."""
+    c = DEMOGRAPHIC.c
+    query = sa.select(c.site, sa.func.count()).where(c.is_compared.is_(False)).group_by(c.site)
+    return Counter(dict(read_rows(connection, query)))
 
 
-def has_candidates(connection: sa.Connection) -> bool:
+def count_comparable(connection: sa.Connection, left_out: Collection[str]) -> int:
+    """Rows of all sites that are not left out."""
+    return int(
+        connection.execute(sa.select(sa.func.count()).select_from(DEMOGRAPHIC).where(_takes_part(DEMOGRAPHIC, left_out))).scalar_one()
+    )
+
+
+def _takes_part(rows: sa.FromClause, left_out: Collection[str]) -> sa.ColumnElement[bool]:
+    return rows.c.site.not_in(sorted(left_out)) if left_out else sa.true()
+
+
+def has_candidates(connection: sa.Connection, left_out: Collection[str]) -> bool:
     """Is there any pair to compare: a row that waits, and one of another person who shares a block, not both with a resident number?
 
     Most deliveries bring people whom nobody resembles; the first pair found ends the search.
@@ -87,6 +101,7 @@ def has_candidates(connection: sa.Connection) -> bool:
     pairs = sa.select(sa.literal(1)).select_from(new).join(one, one.c.person_id == new.c.person_id)
     for name in BLOCKS:
         query = pairs.join(old, old.c[name] == new.c[name]).join(other, other.c.person_id == old.c.person_id)
+        query = query.where(_takes_part(new, left_out), _takes_part(old, left_out))
         query = query.where(new.c.is_compared.is_(False), mine != theirs, ~(_is_numbered(mine) & _is_numbered(theirs)))
         if connection.execute(query.limit(1)).first() is not None:
             return True
@@ -98,19 +113,20 @@ def _is_numbered(person: sa.ColumnElement[int]) -> sa.ColumnElement[bool]:
     return sa.exists().where(IDENTIFIER.c.person_id == person, IDENTIFIER.c.system == "kr_rrn")
 
 
-def described(connection: sa.Connection, keys: Keyring, *, everybody: bool) -> Iterator[Described]:
-    """Rows that wait, and those that share a block with one; with `everybody` all rows, which is cheaper where most wait."""
+def described(connection: sa.Connection, keys: Keyring, *, everybody: bool, left_out: Collection[str]) -> Iterator[Described]:
+    """Rows that wait, and those that share a block with one; with `everybody` all rows, which is cheaper where most wait. Of no site left out."""
     c = DEMOGRAPHIC.c
+    part = _takes_part(DEMOGRAPHIC, left_out)
     if everybody:
-        yield from _read(connection, keys, sa.true())
+        yield from _read(connection, keys, part)
         return
-    fresh = list(_read(connection, keys, c.is_compared.is_(False)))
+    fresh = list(_read(connection, keys, sa.and_(c.is_compared.is_(False), part)))
     yield from fresh
     seen: set[tuple[str, int]] = set()
     for position, name in enumerate(BLOCKS):
         values = sorted({row.blocks[position] for row in fresh} - {None}, key=int)  # type: ignore[arg-type]
         for start in range(0, len(values), _CHUNK):
-            for row in _read(connection, keys, sa.and_(c[name].in_(values[start : start + _CHUNK]), c.is_compared.is_(True))):
+            for row in _read(connection, keys, sa.and_(part, c[name].in_(values[start : start + _CHUNK]), c.is_compared.is_(True))):
                 if (row.site, row.person_id) not in seen:
                     seen.add((row.site, row.person_id))
                     yield row
@@ -122,7 +138,7 @@ def demographics_of(connection: sa.Connection, keys: Keyring, people: Sequence[i
 
 
 def mark_compared(connection: sa.Connection) -> None:
-    """Nothing waits any more. Call it in the transaction that stores what the comparison found."""
+    """Nothing waits any more; what is left out waits for its site file (`likeness`). Call it in the transaction that stores what the comparison found."""
     connection.execute(DEMOGRAPHIC.update().where(DEMOGRAPHIC.c.is_compared.is_(False)).values(is_compared=True))
 
 

@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,13 +22,14 @@ from typing import Any
 import pyarrow as pa
 import sqlalchemy as sa
 
-from assets.privacy.demographic_store import Described, described, has_candidates, mark_compared, waiting
+from assets.privacy.demographic_store import Described, count_comparable, described, has_candidates, mark_compared, waiting
 from assets.privacy.hangul import jamo, sound
 from assets.privacy.keyring import Keyring
+from assets.privacy.likeness import apply_likeness
 from assets.privacy.merges import BY_LINKAGE, merge_people, rejected_pairs
 from assets.privacy.review import Proposal, count_open, propose
 from assets.privacy.vault import LOCAL, RESIDENT, Vault
-from assets.privacy.vault_schema import DEMOGRAPHIC, IDENTIFIER, PERSON, read_rows
+from assets.privacy.vault_schema import IDENTIFIER, PERSON, read_rows
 
 _ENVIRONMENT = {"LC_ALL": "C.UTF-8", "TZ": "UTC"}
 _BATCH = 50_000
@@ -46,7 +47,10 @@ class Linked:
     """What one linkage did. Counts.
 
     Attributes:
-        descriptions: New or changed, as far as they were waiting.
+        descriptions: New or changed, as far as they were waiting, of sites that may be linked by likeness.
+        left_out: New or changed, of sites that may not: they are not compared.
+        sites_left_out: These sites, whether or not they brought anything.
+        withdrawn: Pairs taken out of the queue because a site may not be linked by likeness any more.
         compared: Pairs compared.
         merged: People who were found to be another.
         proposed: Pairs put before a data steward.
@@ -60,26 +64,33 @@ class Linked:
     proposed: int = 0
     kept_apart: int = 0
     open_reviews: int = 0
+    left_out: int = 0
+    withdrawn: int = 0
+    sites_left_out: frozenset[str] = frozenset()
     reasons: Counter[str] = field(default_factory=Counter)
 
 
-def link_people(vault: Vault, folder: Path) -> Linked:
+def link_people(vault: Vault, folder: Path, may_link: Mapping[str, bool] | None = None) -> Linked:
     """Compare what waits and carry out what follows.
 
     Args:
         vault: The open vault. The caller holds the lake.
         folder: The vault's own, where the comparing process may put for a moment what memory cannot hold.
+        may_link: Site -> may it be linked by likeness? A site that is not named stays as it was; at first it may.
 
     Raises:
         LinkageFailed: The process died. Nothing was written; the next call tries again.
     """
     _sweep(folder)
     with vault.transaction() as (connection, keys):
-        done = Linked(descriptions=waiting(connection))
-        if done.descriptions:
-            if has_candidates(connection):
-                pairs, done.compared = _compare(connection, keys, folder, done.descriptions)
-                _carry_out(connection, pairs, done)
+        out, withdrawn = apply_likeness(connection, may_link or {})
+        fresh = waiting(connection)
+        left_out = sum(n for site, n in fresh.items() if site in out)
+        done = Linked(descriptions=fresh.total() - left_out, left_out=left_out, withdrawn=withdrawn, sites_left_out=out)
+        if done.descriptions and has_candidates(connection, out):
+            pairs, done.compared = _compare(connection, keys, folder, done.descriptions, out)
+            _carry_out(connection, pairs, done)
+        if fresh:
             mark_compared(connection)
         done.open_reviews = count_open(connection)
     return done
@@ -90,9 +101,11 @@ def _sweep(folder: Path) -> None:
         shutil.rmtree(left, ignore_errors=True)
 
 
-def _compare(connection: sa.Connection, keys: Keyring, folder: Path, fresh: int) -> tuple[list[dict[str, Any]], int]:
-    everybody = connection.execute(sa.select(sa.func.count()).select_from(DEMOGRAPHIC)).scalar_one()
-    rows = described(connection, keys, everybody=fresh > _MOST * everybody)
+def _compare(
+    connection: sa.Connection, keys: Keyring, folder: Path, fresh: int, left_out: Collection[str]
+) -> tuple[list[dict[str, Any]], int]:
+    everybody = fresh > _MOST * count_comparable(connection, left_out)
+    rows = described(connection, keys, everybody=everybody, left_out=left_out)
     scratch = Path(tempfile.mkdtemp(prefix=FOLDER_PREFIX, dir=folder))  # mode 700
     try:
         pairs = run_process(_batches(connection, rows), scratch)

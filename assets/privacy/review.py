@@ -17,9 +17,11 @@ import sqlalchemy as sa
 from assets.contracts.table import ERASED
 from assets.privacy.linkage_model import FIELDS
 from assets.privacy.merges import BY_STEWARD, MERGE, SPLIT, CannotMerge, merge_people, split_person
-from assets.privacy.vault_schema import EVENT, IDENTIFIER, PERSON, REVIEW
+from assets.privacy.vault_schema import EVENT, IDENTIFIER, PERSON, REVIEW, read_rows
 
 OPEN, ACCEPTED, REJECTED = "open", "accepted", "rejected"
+WITHDRAWN = "withdrawn"
+"""A site of the pair may not be linked by likeness any more (`likeness`). Should the pair be found again, it is open again, with its number."""
 _BANDS = (
     (30.0, "30 bits and more"),
     (20.0, "20 to 30 bits"),
@@ -52,7 +54,7 @@ class NoSuchReview(ValueError):
 
 
 def propose(connection: sa.Connection, proposals: Sequence[Proposal]) -> int:
-    """Put pairs into the queue; a pair that was ever in it is not proposed again. Returns how many are new."""
+    """Put pairs into the queue; a pair that was ever in it is not proposed again, but for a withdrawn one. Returns how many are new."""
     rows: dict[tuple[int, int], dict[str, Any]] = {}
     at = _now()
     for proposal in proposals:
@@ -63,15 +65,19 @@ def propose(connection: sa.Connection, proposals: Sequence[Proposal]) -> int:
             "left_person_id": pair[0], "right_person_id": pair[1], "state": OPEN, "reason": proposal.reason, "band": band, "levels": levels, "at": at,
         })  # fmt: skip
     c = REVIEW.c
-    wanted, known = list(rows), set()
+    wanted = list(rows)
+    known: dict[tuple[int, int], tuple[int, str]] = {}
     for start in range(0, len(wanted), 5_000):
         chunk = [left for left, _ in wanted[start : start + 5_000]]
-        query = sa.select(c.left_person_id, c.right_person_id).where(c.left_person_id.in_(chunk))
-        known |= {(left, right) for left, right in connection.execute(query)}
+        query = sa.select(c.left_person_id, c.right_person_id, c.id, c.state).where(c.left_person_id.in_(chunk))
+        known |= {(left, right): (number, state) for left, right, number, state in read_rows(connection, query)}
+    again = [(number, rows[pair]) for pair, (number, state) in known.items() if state == WITHDRAWN and pair in rows]
+    for number, row in again:
+        connection.execute(REVIEW.update().where(c.id == number).values(row))
     new = [row for pair, row in rows.items() if pair not in known]
     if new:
         connection.execute(REVIEW.insert(), new)
-    return len(new)
+    return len(new) + len(again)
 
 
 def count_open(connection: sa.Connection) -> int:

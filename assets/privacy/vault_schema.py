@@ -79,7 +79,7 @@ REVIEW = sa.Table(
     sa.Column("at", sa.String, nullable=False),
     sa.UniqueConstraint("left_person_id", "right_person_id"),
 )  # fmt: skip
-"""Grain: one pair of home persons (the lower number left) that may be one person. `state`: open, accepted or rejected."""
+"""Grain: one pair of home persons (the lower number left) that may be one person. `state`: open, accepted, rejected or withdrawn."""
 DATA_KEY = sa.Table(
     "data_key", META,
     sa.Column("name", sa.String, primary_key=True),

@@ -97,7 +97,10 @@ class Feed:
 
 @dataclass(frozen=True)
 class Site:
-    """One institution that delivers."""
+    """One institution that delivers.
+
+    `link_by_likeness`: may its people be compared with those of other sites by name, birth date and the like (docs/IDENTITY.md)?
+    """
 
     site: str
     name: str
@@ -107,6 +110,7 @@ class Site:
     expected_every_days: int
     feeds: Mapping[str, Feed]
     codes: Mapping[str, Mapping[str, CodeTarget]]
+    link_by_likeness: bool = True
 
 
 def normal_name(name: str) -> str:
@@ -147,7 +151,7 @@ class _Reader:
         self._raw = raw
 
     def site(self) -> Site:
-        self._only(self._raw, {"site", "name", "kind", "legal_basis", "owner", "expected_every_days", "feeds", "codes"}, "")
+        self._only(self._raw, {"site", "name", "kind", "legal_basis", "owner", "expected_every_days", "identity", "feeds", "codes"}, "")
         site = self._text("site")
         if not is_site_id(site):
             self._complain("site", f"{site!r} is no site id", "use lower case letters, digits and _, starting with a letter")
@@ -162,7 +166,17 @@ class _Reader:
         if not isinstance(feeds, dict) or not feeds:
             self._complain("feeds", "is missing", "add a [feeds.<feed>] table")
         parsed = {name: self._feed(name, body) for name, body in feeds.items()}
-        return Site(site, self._text("name"), kind, basis, self._text("owner"), days, parsed, self._codes())
+        return Site(site, self._text("name"), kind, basis, self._text("owner"), days, parsed, self._codes(), self._link_by_likeness())
+
+    def _link_by_likeness(self) -> bool:
+        section = self._raw.get("identity", {})
+        if not isinstance(section, dict):
+            self._complain("identity", "is no table", "write [identity] and below it link_by_likeness = true or false")
+        self._only(section, {"link_by_likeness"}, "identity")
+        may = section.get("link_by_likeness", True)
+        if not isinstance(may, bool):
+            self._complain("identity.link_by_likeness", "is neither true nor false", "write true or false, without quotes")
+        return may
 
     def _feed(self, name: str, body: Any) -> Feed:
         if name not in FEED_KINDS:

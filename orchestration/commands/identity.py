@@ -98,14 +98,17 @@ def review_queue() -> None:
 @click.pass_obj
 def list_open(settings: Settings, limit: int, as_json: bool) -> None:
     """Pairs that wait for an answer, oldest first."""
+    from assets.privacy.likeness import count_left_out
     from assets.privacy.review import open_reviews
     from orchestration.commands.show import table
 
     with settings.workspace().vault.transaction() as (connection, _):
-        waiting = open_reviews(connection)
+        waiting, left_out = open_reviews(connection), count_left_out(connection)
     if as_json:
         click.echo(json.dumps(waiting[:limit], indent=1))
         return
+    for site, count in left_out.items():
+        click.echo(f"{site} takes no part: its site file says [identity] link_by_likeness = false ({count:,} descriptions)")
     if not waiting:
         click.echo("No pair waits.")
         return
@@ -124,8 +127,9 @@ def list_open(settings: Settings, limit: int, as_json: bool) -> None:
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.pass_obj
 def show(settings: Settings, pair: int, reveal: bool, yes: bool) -> None:
-    """One pair; with --reveal what each site says of the two. For data stewards who may see it: it needs the vault's key."""
+    """One pair; with --reveal what each site that may be linked by likeness says of the two. For data stewards who may see it: it needs the vault's key."""
     from assets.privacy.demographic_store import demographics_of
+    from assets.privacy.likeness import sites_left_out
     from assets.privacy.review import review
     from orchestration.commands.show import table
 
@@ -143,7 +147,8 @@ def show(settings: Settings, pair: int, reveal: bool, yes: bool) -> None:
             click.confirm("This shows names, birth dates, telephones and addresses, and is recorded in the audit. Go on?", abort=True)
         people = [row["left_person_id"], row["right_person_id"]]
         workspace.audit.append("identity.reveal", pair=pair, people=people)
-        for found in demographics_of(connection, keys, people):
+        out = sites_left_out(connection, {site.site: site.link_by_likeness for site in workspace.sites.values()})
+        for found in (one for one in demographics_of(connection, keys, people) if one.site not in out):
             d = found.demographics
             click.echo(f"{found.person_id} {found.site}: {d.name} {d.roman} {d.birth_date} {d.sex} {d.phone} {d.region} {d.address}")
 

@@ -49,6 +49,11 @@ def test_good_file_loads(tmp_path: Path) -> None:
     assert site.codes["lab"]["L1"].code == "4548-4"
 
 
+def test_people_of_a_site_are_linked_by_likeness_unless_its_file_says_no(tmp_path: Path) -> None:
+    assert load_site(_site(tmp_path, GOOD)).link_by_likeness
+    assert not load_site(_site(tmp_path, GOOD + "[identity]\nlink_by_likeness = false\n")).link_by_likeness
+
+
 def test_all_shipped_sites_load() -> None:
     assert {"h01", "h02", "h03", "h04"} <= set(load_sites())
 
@@ -64,6 +69,17 @@ def test_all_shipped_sites_load() -> None:
         ("Asia/Seoul", "Seoul", r"line 9, field time_zone"),
         ('= "patient"', '= "patients"', r"line 11, field 환자: 'patients' is no entity of emr_csv. Remedy: did you mean 'patient'"),
         ('owner = "data-team@biodam.invalid"', "", r"field owner: is missing"),
+        (
+            "[codes.lab]",
+            '[identity]\nlink_by_likeness = "no"\n[codes.lab]',
+            r"line 26, field identity.link_by_likeness: is neither true nor false",
+        ),
+        ("[codes.lab]", "[identity]\nlink_by_name = false\n[codes.lab]", r"line 26, field identity.link_by_name: is no field of identity"),
+        (
+            "[feeds.emr_csv]\n",
+            "identity = true\n[feeds.emr_csv]\n",
+            r"line 7, field identity: is no table. Remedy: write \[identity\] and below",
+        ),
         (
             'name = "Example"',
             'name = "Example"\nnmae = "x"',
