@@ -117,10 +117,10 @@ class Biodam:
         inherited = {name: value for name, value in os.environ.items() if name != "DAGSTER_HOME"}
         return {**inherited, "LAKE_ROOT": str(self.lake), **self.environment}
 
-    def __call__(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+    def __call__(self, *arguments: str, check: bool = True, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
         """Run `biodam ...`; with `check`, any exit code but 0 fails the test with what was printed."""
         command = [sys.executable, "-m", "orchestration.cli", *arguments]
-        done = subprocess.run(command, capture_output=True, text=True, env=self.variables, cwd=REPOSITORY, timeout=600)
+        done = subprocess.run(command, capture_output=True, text=True, input=stdin, env=self.variables, cwd=REPOSITORY, timeout=600)
         if check and done.returncode != 0:
             pytest.fail(f"biodam {' '.join(arguments)} ended with {done.returncode}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}")
         return done

@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import sys
 import tempfile
 import uuid
 from dataclasses import dataclass
@@ -39,6 +40,36 @@ class Withdrawal:
     desk: str
 
 
+NUMBER_HELP = (
+    "The site's own number of the person. Write -: it is asked for, or read from standard input. On the command line the process list shows"
+    " it and the shell's history keeps it."
+)
+
+
+def read_number(context: click.Context, parameter: click.Parameter, number: str | None) -> str | None:
+    """What stands for `-`: asked for without echo at a terminal, else the first line of standard input.
+
+    Raises:
+        UserError: Standard input holds none.
+    """
+    del context, parameter
+    if number != "-":
+        return number
+    return asked_number("Number of the person")
+
+
+def asked_number(question: str) -> str:
+    """A person's number from a terminal, without echo, or from the first line of standard input.
+
+    Raises:
+        UserError: It is empty.
+    """
+    number = click.prompt(question, hide_input=True, err=True) if sys.stdin.isatty() else sys.stdin.readline()
+    if not number.strip():
+        raise UserError("standard input holds no number of a person. Remedy: write it as the first line. Nothing was written")
+    return str(number.strip())
+
+
 @click.group()
 def consent() -> None:
     """What people agreed to: hand in a withdrawal, read one person's consent, match a project's request."""
@@ -47,7 +78,7 @@ def consent() -> None:
 @consent.command()
 @click.option("--person", type=int, help="person_id of the lake.")
 @click.option("--site", help="Site that knows the person, with --number.")
-@click.option("--number", help="The site's own number of the person. It is not repeated anywhere.")
+@click.option("--number", callback=read_number, help=NUMBER_HELP)
 @click.option("--scope", default="all", show_default=True, help="One scope, or all of them.")
 @click.option("--day", type=click.DateTime(["%Y-%m-%d"]), help="Day of the withdrawal, not later than today; default: today.")
 @click.option("--desk", default=DESK, show_default=True, help="Consent service in whose name it is handed in.")
@@ -75,7 +106,7 @@ def withdraw(settings: Settings, /, scope: str, day: datetime | None, desk: str,
 @consent.command()
 @click.option("--person", type=int, help="person_id of the lake.")
 @click.option("--site", help="Site that knows the person, with --number.")
-@click.option("--number", help="The site's own number of the person.")
+@click.option("--number", callback=read_number, help=NUMBER_HELP)
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 @click.pass_obj
 def show(settings: Settings, person: int | None, site: str | None, number: str | None, as_json: bool) -> None:

@@ -98,13 +98,12 @@ def _people(workspace: Workspace, person: tuple[int, ...], people: TextIO | None
     Raises:
         UserError: Nobody, or somebody whom the vault does not know.
     """
-    from orchestration.commands.consent import person_named
+    from orchestration.commands.consent import asked_number, person_named
 
     if bool(person or people) == (site is not None):
         raise UserError("name the person by --person or --people, or by --site: its number is then read from standard input")
     if site is not None:
-        number = click.prompt(f"Number of the person at {site}", hide_input=True, err=True) if sys.stdin.isatty() else sys.stdin.readline()
-        return [person_named(workspace, None, site, number.strip()).person_id]
+        return [person_named(workspace, None, site, asked_number(f"Number of the person at {site}")).person_id]
     lines = [line.strip() for line in people or () if line.strip()]
     if bad := [n for n, line in enumerate(lines, 1) if not line.isdigit()]:
         raise UserError(f"line {bad[0]} of --people is no person id. Nothing was changed")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from orchestration.commands.consent import NUMBER_HELP, read_number
 from orchestration.settings import Settings
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("person", type=int, required=False)
 @click.option("--site", help="Site that knows the person, with --number.")
-@click.option("--number", help="The site's own number of the person. It is not repeated anywhere.")
+@click.option("--number", callback=read_number, help=NUMBER_HELP)
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 @click.pass_obj
 def explain(settings: Settings, person: int | None, site: str | None, number: str | None, as_json: bool) -> None:

@@ -29,7 +29,7 @@ def test_who_built_opened_the_vault_published_read_and_asked(copy: Biodam) -> No
     before = len(json.loads(copy("audit", "list", "--action", "read", "--json", "--limit", "500").stdout))
     copy("sql", sql)
     copy("consent", "show", "--site", "h90", "--number", "p3")
-    told = copy("explain", "--site", "h90", "--number", "p3").stdout
+    told = copy("explain", "--site", "h90", "--number", "-", stdin="p3\n").stdout
     assert "Known from: h90." in told
     assert "p3" not in told.split()
     assert re.search(r"^\S+ +person +1 ", told, re.MULTILINE), "the read of table person is not told"
