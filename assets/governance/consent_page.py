@@ -12,6 +12,7 @@ from datetime import date
 from typing import Any
 
 from assets.governance.consent_findings import FINDINGS
+from assets.governance.data_use import withheld
 from assets.governance.markdown import table
 from assets.governance.plots import stacked_bars
 
@@ -25,11 +26,12 @@ Rows = Sequence[Mapping[str, Any]]
 
 @dataclass(frozen=True)
 class ConsentCounts:
-    """Rows of `gov_consent_status`, `gov_consent_events` and `gov_people_by_site`."""
+    """Rows of `gov_consent_status`, `gov_consent_events` and `gov_people_by_site`; of `undated`, None where consent names no first day."""
 
     status: Rows
     events: Rows
     people: Rows
+    undated: Rows | None = None
 
 
 def consents_page(counts: ConsentCounts, *, day: date, next_change: str | None = None) -> str:
@@ -61,6 +63,9 @@ def consents_page(counts: ConsentCounts, *, day: date, next_change: str | None =
         "## Events to look at",
         "They count as docs/CONSENT.md says. `biodam consent findings` names delivery, file and record of each.",
         _findings([r for r in found if not r["is_refused"]]),
+        "## Records without a date",
+        "They are left out of every table: their person's consent covers records from a first day on, and nobody can tell whether they are older.",
+        _undated(counts.undated or ()),
     ]
     return "\n\n".join(parts)
 
@@ -129,6 +134,14 @@ def _labels(day: date) -> list[str]:
 def _months(day: date) -> list[date]:
     last = day.year * 12 + day.month - 1
     return [date(n // 12, n % 12 + 1, 1) for n in range(last - MONTHS + 1, last + 1)]
+
+
+def _undated(rows: Rows) -> str:
+    if not rows:
+        return "None."
+    remedy = "send the records again with their day, or ask the person whether consent may cover all records"
+    lines = [[r["site"], r["table_name"], withheld(r["record_count"]), remedy] for r in rows]
+    return table(["site", "table", "records", "what to do"], lines)
 
 
 def _findings(rows: Iterable[Mapping[str, Any]]) -> str:

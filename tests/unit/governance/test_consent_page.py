@@ -81,6 +81,14 @@ def test_of_several_withheld_counts_the_sum_is_withheld_too(plots: Plots) -> Non
     assert "| withheld | add the form" in page, "<5 would be wrong: each month has up to 4"
 
 
+def test_records_that_consent_leaves_out_for_want_of_a_date_are_told_by_site_and_table(plots: Plots) -> None:
+    undated = [{"site": "h11", "table_name": "fhir/condition", "record_count": n} for n in (1234, 4)]
+    page = consents_page(ConsentCounts([], [], [], undated), day=DAY)
+    told = page.partition("## Records without a date")[2]
+    assert "| h11 | fhir/condition | 1,234 | send the records again with their day" in told
+    assert r"| h11 | fhir/condition | \<5 |" in told
+
+
 def test_a_lake_without_consent_has_a_page_too(plots: Plots) -> None:
     page = consents_page(ConsentCounts([], [], []), day=DAY)
     assert page.count("Nobody.") == 3

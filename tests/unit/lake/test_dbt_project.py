@@ -18,6 +18,7 @@ import pytest
 from dbt.adapters.duckdb.connections import DuckDBConnectionManager
 from dbt.cli.main import dbtRunner
 
+from assets.governance.undated import count_undated
 from assets.lake.commits import newest_version
 from assets.lake.dbt_views import register_lake
 from assets.lake.extensions import open_duckdb
@@ -239,6 +240,11 @@ VERSIONS: list[tuple[str, list[tuple[str, dict[str, Any]]], bool]] = [
     ("after consent ends", [("condition", condition(900, 1007, "2023-01-02"))], False),
     ("without a date, consent open", [("condition", condition(900, 7, None))], True),
     ("without a date, consent bounded", [("condition", condition(900, 1007, None))], False),
+    ("no date any more, consent bounded", [("condition", condition(900, 1007)), ("condition", condition(900, 1007, None))], False),
+    ("a date at last, consent bounded", [("condition", condition(900, 1007, None)), ("condition", condition(900, 1007))], True),
+    ("without a date, consent bounded, deleted", [("condition", condition(900, 1007, None)), ("tombstone", {"record_id": 900, "entity_name": "condition"})], False),
+    ("without a date, consent bounded, in error", [("condition", condition(900, 1007, None, verification_status_code="entered-in-error"))], False),
+    ("without a date, other scope only", [("condition", condition(900, 2007, None))], False),
     ("other scope only", [("condition", condition(900, 2007))], False),
     ("every scope", [("condition", condition(900, 3007))], True),
     ("person without consent", [("condition", condition(900, 4007))], False),
@@ -272,6 +278,9 @@ def test_newest_version_and_consent_decide(lake: Lake, build: Build, held: Held,
     for batch, buckets in enumerate(([0, 200], []), 2):
         build(batch=batch, buckets=buckets)
         assert held(lake, KEY) == rows
+
+    left_out = count_undated(lake, {key: newest for key in lake.table_keys() if (newest := newest_version(lake, key)) is not None})
+    assert left_out == [{"site": "h01", "table_name": "fhir/condition", "record_count": 2}], "never dated, and no date any more"
 
 
 def test_same_batch_again_commits_nothing(hospital: Lake, build: Build) -> None:
