@@ -1,7 +1,6 @@
 {#- Steps in order: name, exclusion codes under which people leave at it, sentence. -#}
 {%- set cohorts = {
     'cohort_type2_diabetes': {
-        'people': 'int_diabetes_people__qualified',
         'steps': [
             ('has_evidence', ['no_evidence'], 'a type 2 diagnosis or an HbA1c of 6.5 % or more on record'),
             ('has_valid_evidence', ['no_valid_evidence'], 'of which one lies inside life and observation and can be read'),
@@ -16,7 +15,6 @@
         ],
     },
     'cohort_chronic_kidney_disease': {
-        'people': 'int_kidney_people__qualified',
         'steps': [
             ('has_evidence', ['no_evidence'], 'a creatinine or a diagnosis of chronic kidney disease on record'),
             ('has_valid_evidence', ['no_valid_evidence'], 'of which one lies inside life and observation and gives an eGFR or a diagnosis'),
@@ -54,15 +52,17 @@ with steps as (
     union all
     select
         '{{ cohort }}', 'people_remaining', {{ loop.index + 1 }}, '{{ code }}', '{{ sentence }}',
-        count(*) filter (where coalesce(exclusion_code, '') not in ('{{ left_at | join("', '") }}')), null
-    from {{ ref(parts.people) }}
+        coalesce(sum(people_count) filter (where coalesce(exclusion_code, '') not in ('{{ left_at | join("', '") }}')), 0), null
+    from {{ ref('int_cohort_exclusions__counted') }}
+    where cohort_name = '{{ cohort }}'
     {%- endfor %}
     {%- for code in parts.records %}
     union all
     select
         '{{ cohort }}', 'records_excluded', {{ loop.index }}, '{{ code }}', '{{ sentences[code] }}',
-        count(*) filter (where {{ code }}_count > 0), coalesce(sum({{ code }}_count), 0)
-    from {{ ref(parts.people) }}
+        coalesce(sum({{ code }}_people), 0), coalesce(sum({{ code }}_count), 0)
+    from {{ ref('int_cohort_exclusions__counted') }}
+    where cohort_name = '{{ cohort }}'
     {%- endfor %}
     {%- if not loop.last %}
     union all
