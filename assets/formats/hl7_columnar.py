@@ -110,9 +110,7 @@ class ColumnarMessages:
         return self._texts[key]
 
     def _cut(self, name: str, field: int, component: int) -> pa.Array:
-        starts, ends = self._spans.field(name, field)
-        if component:
-            starts, ends = self._spans.component(name, component, starts, ends)
+        starts, ends = self._spans.component(name, field, component) if component else self._spans.field(name, field)
         if code_of(name) in self._spans.loose:
             starts, ends = self._spans.trim(starts, ends)
         if not (ends > starts).any():

@@ -14,14 +14,10 @@ from assets.formats.hl7_stream import Records, code_of
 
 _FAR = 2**30
 _PADDING = np.full(256, _FAR, np.int32)
-"""Behind the last separator: as far as any component that is asked for."""
-
-
+"""Behind the last separator: as far as any field that is asked for."""
 _SEPARATES = np.zeros(256, bool)
 _SEPARATES[list(b"|^~&\r")] = True
-_DIVIDES = np.zeros(256, bool)
-_DIVIDES[list(b"^~&")] = True
-_SHORT = 3
+_CARET, _AMPERSAND = b"^&"
 
 
 class Spans:
@@ -37,12 +33,13 @@ class Spans:
         self._lines: dict[str, Numbers] = {}
         self._first_of: dict[str, Numbers] = {}
         self._pipes = np.concatenate([records.pipes, _PADDING])
+        self._fields = np.concatenate([records.fields, _PADDING])
         self._first = np.searchsorted(records.pipes, records.starts)
         self._edges: dict[tuple[str, int | None], Numbers] = {}
         self._marks: dict[tuple[str, int], Numbers] = {}
         self._places: dict[int, tuple[Numbers, Numbers]] = {}
         self._last_field: tuple[str, int, Numbers, Numbers] = ("", 0, _PADDING, _PADDING)
-        self._at_caret: Numbers | None = None
+        self._reached: list[tuple[Numbers, Numbers]] = []
 
     def lines_of(self, name: str) -> Numbers:
         """Lines of all segments of a name, ascending."""
@@ -61,7 +58,7 @@ class Spans:
             ends = self._edge(name, None)
             starts = np.minimum(self._edge(name, place - 1) + 1, ends)
             self._last_field = (name, field, starts, self._edge(name, place))
-            self._at_caret = None
+            self._reached = []
         return self._last_field[2], self._last_field[3]
 
     def _edge(self, name: str, place: int | None) -> Numbers:
@@ -76,48 +73,43 @@ class Spans:
                 self._edges[name, place] = np.minimum(self._pipes.take(self._first_of[name] + place), self._edge(name, None))
         return self._edges[name, place]
 
-    def component(self, name: str, component: int, starts: Numbers, ends: Numbers) -> tuple[Numbers, Numbers]:
-        """Narrow spans of a field to the first repetition, one component of it, and the first subcomponent of that."""
-        if self._is_plain(starts, ends):
-            return (starts, ends) if component == 1 else (ends, ends)
-        carets, tildes, ampersands = (self._marks_of(name, mark) for mark in b"^~&")
-        if self._at_caret is None:
-            self._at_caret = np.searchsorted(carets, starts)
-        at, opening = self._at_caret, starts
-        if len(tildes) > 1:
-            ends = np.minimum(tildes.take(np.searchsorted(tildes, opening)), ends)
+    def component(self, name: str, field: int, component: int) -> tuple[Numbers, Numbers]:
+        """Spans of one component of the first repetition of a field, of that the first subcomponent.
+
+        From the separator in front of the field, the next one ends its first component, whichever it is; while it is a caret, the next
+        ends the next component.
+        """
+        starts, ends = self.field(name, field)
+        if not self._reached:
+            before = self._fields.take(self._first_of[name] + (field - (2 if name == "MSH" else 1)))
+            self._reached.append((before, ends > starts))
+        records = self._records
+        while len(self._reached) < component:
+            at, there = self._reached[-1]
+            at = at + 1
+            self._reached.append((at, there & (records.separated_by.take(at, mode="clip") == _CARET)))
+        at, there = self._reached[component - 1]
         if component > 1:
-            starts = np.minimum(carets.take(at + (component - 2)) + 1, ends)
-        ends = np.minimum(carets.take(at + (component - 1)), ends)
+            starts = records.separators.take(at, mode="clip") + 1
+        ends = np.where(there, records.separators.take(at + 1, mode="clip"), starts)
+        ampersands = self._marks_of(name, _AMPERSAND)
         if len(ampersands) > 1:
             ends = np.minimum(ampersands.take(np.searchsorted(ampersands, starts)), ends)
         return starts, ends
 
-    def _is_plain(self, starts: Numbers, ends: Numbers) -> bool:
-        """Is a column of short fields, such as a status, free of separators? Looking is cheaper than searching."""
-        lengths = ends - starts
-        if not len(lengths) or (width := int(lengths.max())) > _SHORT:
-            return False
-        letters = self._records.letters
-        return not any((_DIVIDES.take(letters.take(starts + place)) & (lengths > place)).any() for place in range(width))
-
     def _marks_of(self, name: str, mark: int) -> Numbers:
-        """Places of a separator within the segments of a name, then one or more far behind everything."""
+        """Places of a rare mark within the segments of a name, then one far behind everything."""
         if (name, mark) not in self._marks:
             places, codes = self._all_marks(mark)
-            padding = _PADDING if mark == ord("^") else _PADDING[:1]
-            self._marks[name, mark] = np.concatenate([places[codes == code_of(name)], padding])
+            self._marks[name, mark] = np.concatenate([places[codes == code_of(name)], _PADDING[:1]])
         return self._marks[name, mark]
 
     def _all_marks(self, mark: int) -> tuple[Numbers, Numbers]:
-        """Places of a separator, and in which segment each stands."""
+        """Places of a rare mark, and in which segment each stands."""
         if mark not in self._places:
             records = self._records
             places = places_of(records.letters == mark).astype(np.int32)
-            if len(places) < len(records.starts):
-                codes = records.codes[np.searchsorted(records.starts, places, side="right") - 1]
-            else:
-                codes = np.repeat(records.codes, np.diff(np.append(np.searchsorted(places, records.starts), len(places))))
+            codes = records.codes[np.searchsorted(records.starts, places, side="right") - 1]
             self._places[mark] = places, codes
         return self._places[mark]
 
@@ -133,9 +125,9 @@ class Spans:
     def trim(self, starts: Numbers, ends: Numbers) -> tuple[Numbers, Numbers]:
         """Blanks around a value are not part of it; two quotes alone delete a value, which leaves none."""
         letters = self._records.letters
-        blank = letters[starts] == 32  # behind an empty span stands a separator, so it is never blank
+        blank = (letters[starts] == 32) & (starts < ends)
         while blank.any():
-            starts = starts + (blank & (starts < ends))
+            starts = starts + blank
             blank = (letters[starts] == 32) & (starts < ends)
         blank = (letters[ends - 1] == 32) & (starts < ends)
         while blank.any():

@@ -19,6 +19,7 @@ BLOCK_BYTES = 4 * 2**20
 
 _BREAKS = b"\r\n\x0b\x1c"
 _START, _END = 0x0B, 0x1C
+_FIELD, _REPETITION, _COMPONENT, _LINE = b"|~^\r"
 _TO_RETURN = bytes.maketrans(b"\x0b\x1c", b"\r\r")
 _OPENERS = (b"MSH", b"FHS", b"BHS", b"BTS", b"FTS")
 _TAIL = 8
@@ -138,9 +139,28 @@ class Records:
         return self.data[start:end]
 
     @cached_property
+    def separators(self) -> Numbers:
+        """Places of all standard separators of fields, repetitions and components, and of line ends."""
+        letters = self.letters
+        found = letters == _FIELD
+        for mark in (_REPETITION, _COMPONENT, _LINE):
+            found |= letters == mark
+        return np.flatnonzero(found).astype(np.int32)
+
+    @cached_property
+    def separated_by(self) -> Numbers:
+        """Which separator stands at each of these places."""
+        return self.letters.take(self.separators)
+
+    @cached_property
+    def fields(self) -> Numbers:
+        """Which of the separators are those of fields."""
+        return np.flatnonzero(self.separated_by == _FIELD).astype(np.int32)
+
+    @cached_property
     def pipes(self) -> Numbers:
         """Places of the standard field separator."""
-        return np.flatnonzero(self.letters == 124).astype(np.int32)
+        return self.separators.take(self.fields)
 
     def _find_lines(self) -> None:
         ends = places_of(self.letters == 13).astype(np.int32)
