@@ -141,21 +141,26 @@ class Records:
     @cached_property
     def separators(self) -> Numbers:
         """Places of all standard separators of fields, repetitions and components, and of line ends."""
-        letters = self.letters
-        found = letters == _FIELD
-        for mark in (_REPETITION, _COMPONENT, _LINE):
-            found |= letters == mark
-        return np.flatnonzero(found).astype(np.int32)
+        return self._separators[0]
 
     @cached_property
     def separated_by(self) -> Numbers:
         """Which separator stands at each of these places."""
-        return self.letters.take(self.separators)
+        return self._separators[1]
+
+    @cached_property
+    def _separators(self) -> tuple[Numbers, Numbers]:
+        letters = self.letters
+        found = letters == _FIELD
+        for mark in (_REPETITION, _COMPONENT, _LINE):
+            np.logical_or(found, letters == mark, out=found)
+        places = np.flatnonzero(found)
+        return places.astype(np.int32), letters.take(places)
 
     @cached_property
     def fields(self) -> Numbers:
         """Which of the separators are those of fields."""
-        return np.flatnonzero(self.separated_by == _FIELD).astype(np.int32)
+        return np.flatnonzero(self.separated_by == _FIELD)
 
     @cached_property
     def pipes(self) -> Numbers:

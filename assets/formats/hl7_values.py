@@ -288,11 +288,11 @@ def _tell_apart(keys: pa.Array, message: Numbers) -> pa.Array:
     encoded = keys.dictionary_encode()
     codes = numbers_of(pc.fill_null(encoded.indices, -1), np.int32).astype(np.int64)
     pairs = message * (int(codes.max(initial=0)) + 2) + codes
-    order = np.argsort(pairs, kind="stable")
-    ranked = pairs[order]
+    ranked = np.sort(pairs)
     fresh = np.concatenate([[True], ranked[1:] != ranked[:-1]])
     if fresh.all():
         return keys
+    order = np.argsort(pairs, kind="stable")
     begins = np.flatnonzero(fresh)
     ordinal = np.empty(len(pairs), np.int64)
     ordinal[order] = np.arange(len(pairs)) - np.repeat(begins, np.diff(np.append(begins, len(pairs))))
