@@ -110,6 +110,8 @@ class Biodam:
 
     lake: Path
     environment: Mapping[str, str] = field(default_factory=dict)
+    timeout: int = 600
+    """Seconds of a command."""
 
     @property
     def variables(self) -> dict[str, str]:
@@ -120,7 +122,9 @@ class Biodam:
     def __call__(self, *arguments: str, check: bool = True, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
         """Run `biodam ...`; with `check`, any exit code but 0 fails the test with what was printed."""
         command = [sys.executable, "-m", "orchestration.cli", *arguments]
-        done = subprocess.run(command, capture_output=True, text=True, input=stdin, env=self.variables, cwd=REPOSITORY, timeout=600)
+        done = subprocess.run(
+            command, capture_output=True, text=True, input=stdin, env=self.variables, cwd=REPOSITORY, timeout=self.timeout
+        )
         if check and done.returncode != 0:
             pytest.fail(f"biodam {' '.join(arguments)} ended with {done.returncode}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}")
         return done

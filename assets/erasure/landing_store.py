@@ -10,17 +10,16 @@ then on are the only copy of those rows. A delivery whose manifest itself names 
 from __future__ import annotations
 
 import codecs
-import hashlib
 import json
 import os
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
-from assets.erasure.redact import LARGEST, WIRES, Shape, blanked, packed, unpacked
+from assets.erasure.redact import WIRES, Shape, find_records, write_blanked
 from assets.erasure.scan import Found, Needle, Scanner, scan_folder
 from assets.formats.reasons import Reason
-from assets.lake.durable import fsync_file, fsync_folders
+from assets.lake.durable import fsync_folders, sha256_file
 from assets.landing.door import stored_folder
 from assets.landing.manifest import MANIFEST, ManifestError, read_manifest, split_name
 from assets.landing.workspace import Workspace
@@ -108,6 +107,7 @@ def destroy(
     It is noted before it is done; a kill in between is finished by calling it again. Files of refused deliveries are in no account: they go unnoted.
     """
     landing = workspace.lake.landing
+    done = {(key, sha256) for key, hashes in files.items() for sha256 in hashes}
     for key, hashes in files.items():
         for sha256, numbers in hashes.items():
             take_out(workspace, erasure_id, key, sha256, numbers, scanner)
@@ -124,7 +124,8 @@ def destroy(
             _destroy_delivery(workspace, erasure_id, key)
             continue
         for sha256 in _hashes_at(workspace, key, path):
-            take_out(workspace, erasure_id, key, sha256, set(), scanner)
+            if (key, sha256) not in done:
+                take_out(workspace, erasure_id, key, sha256, set(), scanner)
 
 
 def take_out(
@@ -159,24 +160,34 @@ def _redact(
     shape, late = _shape_of(workspace, key, sha256, path, knows_all=scanner is not None and not scanner.too_short)
     if shape is None:
         return False
-    content = path.read_bytes()
-    text = unpacked(content, shape.compression)
     relative = str(path.relative_to(workspace.lake.root))
-    places = [at for needle, at in scanner.positions(text) if says_of(workspace, relative, needle)] if scanner else []
-    done = blanked(text, shape, numbers | late, places) if len(text) <= LARGEST else None
-    if done is None or (scanner and any(says_of(workspace, relative, needle) for needle, _ in scanner.positions(done[0]))):
+
+    def matches(block: bytes) -> list[int]:
+        return [at for needle, at in scanner.positions(block) if says_of(workspace, relative, needle)] if scanner else []
+
+    records = find_records(path, shape, numbers | late, matches)
+    if records is None:
         return False
-    new = packed(done[0], shape.compression)
-    digest = hashlib.sha256(new).hexdigest()
-    workspace.erasures.note_files(erasure_id, key, [sha256], redacted=digest, records=done[1])
-    if new != content:
-        draft = workspace.lake.landing / ".spool" / "redacted"
-        draft.parent.mkdir(exist_ok=True)
-        draft.write_bytes(new)
-        fsync_file(draft)
+    if not records.lines:
+        return not _speaks(workspace, scanner, path, relative)
+    draft = workspace.lake.landing / ".spool" / "redacted"
+    draft.parent.mkdir(exist_ok=True)
+    digest = write_blanked(path, draft, shape, records)
+    if _speaks(workspace, scanner, draft, relative):
+        draft.unlink()
+        return False
+    workspace.erasures.note_files(erasure_id, key, [sha256], redacted=digest, records=records.numbers)
+    if digest == sha256_file(path):
+        draft.unlink()
+    else:
         os.replace(draft, path)
         fsync_folders([path], below=workspace.lake.landing)
     return True
+
+
+def _speaks(workspace: Workspace, scanner: Scanner | None, path: Path, relative: str) -> bool:
+    """Whether anything of the person stands in a file that lies, or will lie, at a path below the lake root."""
+    return scanner is not None and any(says_of(workspace, relative, needle) for needle in scanner.scan_file(path))
 
 
 def _shape_of(workspace: Workspace, key: DeliveryKey, sha256: str, path: Path, *, knows_all: bool) -> tuple[Shape | None, set[int]]:

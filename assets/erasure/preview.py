@@ -5,7 +5,7 @@ Belongs here: counting. Does not belong here: doing it (`steps`).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,15 +23,15 @@ class Preview:
     """What an erasure would touch. Counts only.
 
     Attributes:
-        person_id: The person.
-        aliases: Person ids merged into it.
+        people: The people.
+        aliases: How many person ids are merged into theirs.
         tables: Raw table or frozen cohort -> rows.
-        landing_files, landing_bytes: Files of the landing store from which rows of the person came.
+        landing_files, landing_bytes: Files of the landing store from which rows of theirs came.
         shared_files: How many of these also hold other people.
-        samples, undestroyed: Samples of the person, and those without proof that all of it was destroyed.
+        samples, undestroyed: Samples of theirs, and those without proof that all of it was destroyed.
     """
 
-    person_id: int
+    people: tuple[int, ...]
     aliases: int
     tables: Mapping[str, int]
     landing_files: int
@@ -41,21 +41,21 @@ class Preview:
     undestroyed: int
 
 
-def preview(workspace: Workspace, person_id: int) -> Preview:
-    """Say what `biodam erase` would do; changes nothing."""
-    ids = erased.aliases(workspace.vault, person_id)
+def preview(workspace: Workspace, people: Sequence[int]) -> Preview:
+    """Say what `biodam erase` would do to these people together, reading every table once; changes nothing."""
+    ids = erased.aliases(workspace.vault, people)
     hits = {key: found for key in own_tables(workspace) if (found := find_rows(workspace.lake, key, ids)).rows}
     files = landing_store.files_of_rows(workspace, numbers_of(hits))
-    rows_of_person: dict[tuple[str, str, str], int] = {}
+    rows_of_theirs: dict[tuple[str, str, str], int] = {}
     for key, found in hits.items():
         if not key.startswith("raw/people/"):
             for place, count in found.places.items():
-                rows_of_person[place] = rows_of_person.get(place, 0) + count
+                rows_of_theirs[place] = rows_of_theirs.get(place, 0) + count
     chosen = [(key, f) for key, hashes in files.items() for f in _distinct(workspace, key) if f["sha256"].lower() in hashes]
-    shared = sum(f["counted"] > rows_of_person.get((key.site, key.delivery_id, f["ref"]), 0) for key, f in chosen)
+    shared = sum(f["counted"] > rows_of_theirs.get((key.site, key.delivery_id, f["ref"]), 0) for key, f in chosen)
     samples, left = undestroyed(workspace, ids)
     rows = {key: found.rows for key, found in hits.items()}
-    return Preview(person_id, len(ids) - 1, rows, len(chosen), sum(f["bytes"] for _, f in chosen), shared, samples, left)
+    return Preview(tuple(people), len(ids) - len(people), rows, len(chosen), sum(f["bytes"] for _, f in chosen), shared, samples, left)
 
 
 def _distinct(workspace: Workspace, key: DeliveryKey) -> list[dict[str, Any]]:

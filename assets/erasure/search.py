@@ -37,9 +37,9 @@ def scanner_of(workspace: Workspace, subject: Subject, *, numbers: bool = False)
             needles.append(Needle(system, f"{text[:6]}-{text[6:]}", site))
     for site, phone in erased.telephones(workspace.vault, subject.ids):
         needles += [Needle(TELEPHONE, form, site) for form in _as_written(phone)]
-    common = [n for n in needles if _is_common(n.value)]
-    scanner = Scanner([n for n in needles if n not in common], subject.ids if numbers else ())
-    scanner.too_short += len(common)
+    looked_for = [n for n in needles if not _is_common(n.value)]
+    scanner = Scanner(looked_for, subject.ids if numbers else ())
+    scanner.too_short += len(needles) - len(looked_for)
     return scanner
 
 

@@ -70,20 +70,19 @@ def begin(workspace: Workspace, people: Sequence[int], *, leave_samples: bool = 
     Raises:
         ErasureError: Somebody was erased or is being erased, or samples have not been destroyed. Nothing was changed.
     """
-    if done := [p for p in people if erased.is_erased(workspace.vault, p)]:
+    if done := erased.erased_among(workspace.vault, people):
         raise ErasureError(
             f"{len(done)} of {len(people)} were erased before, or an erasure of theirs is not finished. Remedy: `biodam receipt list`; `biodam erase --resume`"
             " finishes. Nothing was changed"
         )
-    _, left = undestroyed(workspace, sorted({i for p in people for i in erased.aliases(workspace.vault, p)}))
+    _, left = undestroyed(workspace, erased.aliases(workspace.vault, people))
     if left and not leave_samples:
         raise ErasureError(
             f"{left} sample(s) have no proof of destruction. Erasing the person would lose the order to destroy them. Remedy: withdraw"
             " the person and wait for the biobank's disposal records (gov_specimen_destruction), or say --leave-samples. Nothing was changed"
         )
     erasure_id = secrets.token_hex(8)
-    for person in people:
-        workspace.audit.append("erase", person_id=person, erasure=erasure_id)
+    workspace.audit.append_all("erase", [{"person_id": person, "erasure": erasure_id} for person in people])
     break_quiet(workspace.root)
     erased.begin(workspace.vault, erasure_id, people)
     _enter(workspace, erasure_id, erased.unfinished(workspace.vault)[erasure_id])

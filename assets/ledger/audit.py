@@ -99,7 +99,21 @@ class Audit:
         Raises:
             OSError, sqlite3.Error: The control database or the head cannot be written; nothing was recorded.
         """
-        told = (action, who or os_user(), at or datetime.now(UTC).isoformat(timespec="milliseconds"), detail)
+        return self.append_all(action, [detail], who=who, at=at)
+
+    def append_all(self, action: str, details: Sequence[Mapping[str, Any]], *, who: str | None = None, at: str | None = None) -> Mark:
+        """Append a row of each detail, all or none, for the price of one.
+
+        Args:
+            action: What was done.
+            details: One or more.
+            who: Default: the user.
+            at: Default: now.
+
+        Raises:
+            OSError, sqlite3.Error: As for `append`.
+        """
+        told = (action, who or os_user(), at or datetime.now(UTC).isoformat(timespec="milliseconds"))
         self._head.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(str(self._head.with_suffix(".lock")), timeout=_WAIT_S, mode=0o664), _open(self._database) as connection:
             connection.execute(_TABLE, {})
@@ -108,7 +122,8 @@ class Audit:
             if not _fits(last, heads):
                 gone = {"head": str(heads[0]) if heads else None, "table": str(last)}
                 rows.append(_next(last, BROKEN, told[1], told[2], gone))
-            rows.append(_next(rows[-1].mark if rows else last, *told))
+            for detail in details:
+                rows.append(_next(rows[-1].mark if rows else last, *told, detail))
             new = rows[-1].mark
             _write_head(self._head, heads[0] if heads else (START if last == START else Mark(-1, "")), new)
             for row in rows:

@@ -164,5 +164,8 @@ class Erasures:
 
     def release_set_aside(self, ids: Iterable[int]) -> None:
         """Builds no longer have to leave these people out: they are nowhere."""
+        c = SET_ASIDE.c
         with self._engine.begin() as connection:
-            connection.execute(SET_ASIDE.delete().where(SET_ASIDE.c.person_id.in_(list(ids))))
+            known: set[int] = set(connection.execute(sa.select(c.person_id)).scalars())
+            for person in known.intersection(ids):
+                connection.execute(SET_ASIDE.delete().where(c.person_id == person))

@@ -30,7 +30,7 @@ _PEOPLE = sa.bindparam("people", literal_execute=True, type_=_Numbers())
 
 
 def among_people(column: sa.ColumnElement[int]) -> sa.ColumnElement[bool]:
-    """Is it one of the people that `rows_of` is asked about?"""
+    """Is it one of the people that `rows_of` or `change_rows` is asked about?"""
     return column.op("in", is_comparison=True)(_PEOPLE)
 
 
@@ -38,6 +38,12 @@ def rows_of(connection: sa.Connection, query: sa.Select[Any], people: Iterable[i
     """Rows of a query over `among_people`, so many people at a time."""
     for chunk in chunks(people):
         yield from connection.execute(query, {"people": chunk}).all()  # fetched one by one they cost three times as much
+
+
+def change_rows(connection: sa.Connection, statement: sa.Update | sa.Delete, people: Iterable[int]) -> None:
+    """An update or delete over `among_people`, so many people at a time."""
+    for chunk in chunks(people):
+        connection.execute(statement, {"people": chunk})
 
 
 def rows_by_lookup(

@@ -12,7 +12,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from assets.privacy.bulk import among_people, insert_rows, rows_of
+from assets.privacy.bulk import among_people, chunks, insert_rows, rows_of
 from assets.privacy.demographics import Demographics, blocks_of
 from assets.privacy.keyring import Keyring, require_current
 from assets.privacy.vault_schema import BLOCKS, DEMOGRAPHIC, IDENTIFIER, PERSON, read_rows
@@ -134,7 +134,7 @@ def described(connection: sa.Connection, keys: Keyring, *, everybody: bool, left
 
 def demographics_of(connection: sa.Connection, keys: Keyring, people: Sequence[int]) -> list[Described]:
     """What every site says of some home persons."""
-    return list(_read(connection, keys, DEMOGRAPHIC.c.person_id.in_(list(people))))
+    return [d for chunk in chunks(people) for d in _read(connection, keys, DEMOGRAPHIC.c.person_id.in_(chunk))]
 
 
 def mark_compared(connection: sa.Connection) -> None:

@@ -52,8 +52,8 @@ def erase(
     if not resume:
         people = _people(workspace, named["person"], named["people"], named["site"])
         if dry_run or not yes:
-            seen = [preview(workspace, person) for person in people]
-            click.echo(json.dumps([one.__dict__ for one in seen], indent=1) if as_json else "\n\n".join(map(_preview_text, seen)))
+            seen = preview(workspace, people)
+            click.echo(json.dumps(seen.__dict__, indent=1) if as_json else _preview_text(seen))
         if dry_run:
             return
         if not yes:
@@ -107,7 +107,12 @@ def _people(workspace: Workspace, person: tuple[int, ...], people: TextIO | None
     lines = [line.strip() for line in people or () if line.strip()]
     if bad := [n for n, line in enumerate(lines, 1) if not line.isdigit()]:
         raise UserError(f"line {bad[0]} of --people is no person id. Nothing was changed")
-    return sorted({person_named(workspace, number, None, None).person_id for number in (*person, *map(int, lines))})
+    if not (asked := [*person, *map(int, lines)]):
+        raise UserError("--people names nobody. Nothing was changed")
+    found = workspace.vault.people_of(asked)
+    if unknown := [number for number in asked if number not in found]:
+        raise UserError(f"the vault knows no person {unknown[0]}. Nothing was changed")
+    return sorted({ref.person_id for ref in found.values()})
 
 
 def _carry_out(settings: Settings, erasure_ids: list[str], say: Any) -> list[dict[str, Any]]:
@@ -160,7 +165,8 @@ def _forget_runs(settings: Settings, runs: frozenset[str]) -> None:
 def _preview_text(seen: Preview) -> str:
     from orchestration.commands.show import bytes_text, table
 
-    lines = [f"Person {seen.person_id}, {seen.aliases} merged id(s)"]
+    who = f"Person {seen.people[0]}" if len(seen.people) == 1 else f"{len(seen.people)} people"
+    lines = [f"{who}, {seen.aliases} merged id(s)"]
     if seen.tables:
         lines.append(table(["table", "rows"], [[name, rows] for name, rows in sorted(seen.tables.items())]))
     lines.append(

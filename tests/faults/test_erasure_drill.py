@@ -1,7 +1,7 @@
 """Drill: people of a whole lake withdraw and are erased while deliveries go on; the process is killed again and again.
 
 Nothing of them is left, of nobody else is a row changed, and every table is what a full rebuild makes of the rest. `DRILL_PEOPLE` sets the size
-of the hospital; one in a hundred is erased, at least four.
+of the hospital; one in a hundred is erased, at least four. With `-s` each step says what it cost.
 """
 
 from __future__ import annotations
@@ -9,10 +9,15 @@ from __future__ import annotations
 import json
 import os
 import random
+import resource
 import shutil
 import signal
 import subprocess
 import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 
 import duckdb
@@ -79,38 +84,73 @@ def _killed(biodam: Biodam, where: str, *arguments: str, typed: str = "") -> int
     ).returncode
 
 
+@contextmanager
+def _told(step: str) -> Iterator[None]:
+    """Say what a step cost, its processes included."""
+    start, before = time.monotonic(), _cpu()
+    yield
+    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 2**20
+    _say(f"{step}: {time.monotonic() - start:.0f} s, {_cpu() - before:.0f} CPU s, highest peak of a process until now {peak:.2f} GB")
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(f"{datetime.now():%H:%M:%S} {text}\n")
+    sys.stdout.flush()
+
+
+def _cpu() -> float:
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(u.ru_utime + u.ru_stime for u in used)
+
+
+def _bytes(lake: Path) -> int:
+    return sum(p.stat().st_size for p in lake.rglob("*") if p.is_file())
+
+
 def test_people_leave_a_lake_for_good_while_it_works_and_is_killed(tmp_path: Path) -> None:
     environment = {"BIODAM_SITES": str(_sites(tmp_path / "sites")), "BIODAM_AS_OF": "2024-01-01"}
-    biodam = Biodam(tmp_path / "lake", environment)
+    biodam = Biodam(tmp_path / "lake", environment, timeout=6 * 3600)
+
+    def run(*arguments: str) -> str:
+        with _told(f"biodam {' '.join(arguments)}"):
+            return biodam(*arguments).stdout
+
+    def hashes(without: set[int]) -> dict[str, str]:
+        with _told("hash the rows of everybody else"):
+            return _hashes(biodam.lake, without)
+
     _deliver(biodam.lake, 1)
-    biodam("run")
+    run("run")
     master = tmp_path / "master"
     shutil.copytree(biodam.lake, master)
 
     _deliver(biodam.lake, 2)
-    biodam("run")
+    run("run")
     _deliver(biodam.lake, 3)
-    biodam("run")
+    run("run")
     who = _people(biodam.lake)
-    undisturbed = _hashes(biodam.lake, who)
+    undisturbed = hashes(who)
     shutil.rmtree(biodam.lake)
     shutil.copytree(master, biodam.lake)
 
     _deliver(biodam.lake, 2)
     typed = "\n".join(map(str, sorted(who)))
-    assert _killed(biodam, KILLS[0], "--people", "-", typed=typed) == -signal.SIGKILL
+    with _told(f"erase, killed {KILLS[0]}"):
+        assert _killed(biodam, KILLS[0], "--people", "-", typed=typed) == -signal.SIGKILL
     _deliver(biodam.lake, 3)
     for where in KILLS[1:]:
-        assert _killed(biodam, where, "--resume") == -signal.SIGKILL, where
-    done = json.loads(biodam("erase", "--resume", "--json").stdout)
-    assert [facts["person_ids"] for facts in done] == [len(who)]
-    biodam("run")
+        with _told(f"erase --resume, killed {where}"):
+            assert _killed(biodam, where, "--resume") == -signal.SIGKILL, where
+    done = json.loads(run("erase", "--resume", "--json"))
+    assert [(facts["person_ids"], facts["scan"]["matches"]) for facts in done] == [(len(LEAVING), 0)]
+    run("run")
 
-    assert _hashes(biodam.lake, {0}) == undisturbed
+    assert hashes({0}) == undisturbed
+    _say(f"{PEOPLE:,} people, {len(who):,} erased, lake of {_bytes(biodam.lake) / 1e9:.2f} GB; searched: {done[0]['scan']}")
     incremental = biodam.fingerprints()
-    biodam("run", "--full")
+    run("run", "--full")
     assert biodam.fingerprints() == incremental
-    biodam("verify", "--deep")
+    run("verify", "--deep")
     assert biodam.status()["conserved"]
     late = {
         q["delivery_id"]: q["records"] for q in json.loads(biodam("quarantine", "list", "--json").stdout) if q["reason"] == "erased_person"
@@ -120,12 +160,13 @@ def test_people_leave_a_lake_for_good_while_it_works_and_is_killed(tmp_path: Pat
     values.write_text("".join(f"{_rrn(n)}\n{_rrn(n).replace('-', '')}\n" for n in LEAVING))
     (receipt,) = (biodam.lake / "control" / "receipts").glob("*.json")
     script = [sys.executable, "-I", "tools/check_receipt.py", str(biodam.lake), str(receipt), "--values", str(values)]
-    checked = subprocess.run(script, cwd=REPOSITORY, capture_output=True, text=True, check=False)
+    with _told("check the receipt, and search the lake, without Biodam"):
+        checked = subprocess.run(script, cwd=REPOSITORY, capture_output=True, text=True, check=False)
     assert checked.returncode == 0, checked.stdout
 
     shutil.rmtree(biodam.lake / "tables" / "raw" / "emr_csv")
-    biodam("repair")  # from delivered files in which records of the erased are blanked
-    biodam("run")
+    run("repair")  # from delivered files in which records of the erased are blanked
+    run("run")
     assert biodam.fingerprints() == incremental
 
 

@@ -24,7 +24,7 @@ def _erase(small: Small, *arguments: str, typed: str = "") -> subprocess.Complet
 def test_a_dry_run_finds_the_person_by_a_number_from_standard_input_and_changes_nothing(small: Small) -> None:
     done = _erase(small, "--site", "h90", "--dry-run", "--json", typed="p1\n")
     assert done.returncode == 0, done.stderr
-    (seen,) = json.loads(done.stdout)
+    seen = json.loads(done.stdout)
     assert (seen["tables"], seen["landing_files"], seen["undestroyed"]) == (
         {"raw/fhir/condition": 1, "raw/fhir/patient": 1, "raw/people/sighting": 1}, 2, 0,
     )  # fmt: skip
@@ -36,8 +36,10 @@ def test_a_dry_run_finds_the_person_by_a_number_from_standard_input_and_changes_
     [
         (("--site", "h90", "--yes"), "nobody\n", "has never named anybody by that number"),
         (("--people", "-", "--yes"), "12345\nKim\n", "line 2 of --people is no person id"),
+        (("--people", "-", "--yes"), "12345\n", "the vault knows no person 12345"),
+        (("--people", "-", "--yes"), "\n", "--people names nobody"),
     ],
-    ids=["unknown number", "no person id"],
+    ids=["unknown number", "no person id", "unknown person", "nobody"],
 )
 def test_a_mistake_is_answered_in_one_line(small: Small, arguments: tuple[str, ...], typed: str, said: str) -> None:
     done = _erase(small, *arguments, typed=typed)

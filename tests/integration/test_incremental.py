@@ -58,7 +58,8 @@ assigning_authority = "H90"
 
 
 def _rrn(number: int) -> str:
-    return f"700101-1{number:05d}1"
+    """Resident number; the last digit keeps 111111 out, which is a filler and joins nobody."""
+    return f"7001{1 + number // 100_000:02d}-1{number % 100_000:05d}2"
 
 
 def _patients(numbers: range, *, deleted: frozenset[int] = frozenset()) -> bytes:

@@ -190,9 +190,14 @@ def test_files_of_dbt_that_name_the_person_are_taken_away(lake: Path) -> None:
     assert facts["artefacts"] == {"files": 1}
 
 
+def test_a_dry_run_of_several_people_counts_them_together(lake: Path) -> None:
+    seen = preview(Workspace(lake), [person(lake, 1), person(lake, 3)])
+    assert (seen.aliases, seen.tables["raw/fhir/condition"], seen.landing_files) == (0, 6, 3)
+
+
 def test_a_dry_run_counts_and_changes_nothing(lake: Path) -> None:
     before = rows_by_person(lake)
-    seen = preview(Workspace(lake), person(lake, 1))
+    seen = preview(Workspace(lake), [person(lake, 1)])
     assert (seen.tables, seen.landing_files, seen.shared_files) == (
         {"raw/fhir/condition": 4, "raw/fhir/patient": 1, "raw/people/sighting": 1}, 3, 3,
     )  # fmt: skip
