@@ -6,7 +6,7 @@ What is checked: the signature; that each table's log holds the commit that the 
 rows; that files named as removed or destroyed are nowhere below the lake. `--values` (one a line, for example the person's own numbers) are searched
 in every file outside vault/ and inbox/, Parquet decoded, as UTF-8, UTF-16, CP949, hexadecimal and base64.
 
-Exit code 0: all holds. 1: something does not, one line each. Needed: cryptography, pyarrow.
+Exit code 0: all holds. 1: something does not, one line each. Needed: cryptography, numpy, pyarrow.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from cryptography.exceptions import InvalidSignature
@@ -108,14 +109,53 @@ def _destroyed(landing: Path, files: list[dict[str, str]]) -> Iterator[str]:
                 yield f"landing/{delivery}: a destroyed or redacted file is still there as it came"
 
 
+class Patterns:
+    """Many patterns looked for at once: whole patterns are compared only where the last bytes of one stand."""
+
+    def __init__(self, patterns: set[bytes]) -> None:
+        self._width = min(8, *map(len, patterns))
+        self._mask = np.uint64((1 << 8 * self._width) - 1)
+        self._ending: dict[int, list[bytes]] = {}
+        for pattern in patterns:
+            self._ending.setdefault(int.from_bytes(pattern[-self._width :], "little"), []).append(pattern)
+        self._keys = np.array(sorted(self._ending), np.uint64)
+        self._may_be = np.zeros(1 << _SLOT_BITS, bool)
+        self._may_be[_slots(self._keys)] = True
+
+    def any_in(self, text: bytes) -> bool:
+        """Whether one of them stands in the text."""
+        padded = text + bytes(8)
+        for start in range(0, len(text), _STRETCH):
+            for shift in range(start, min(start + 8, len(text))):
+                count = (min(_STRETCH, len(text) - start) - (shift - start) + 7) // 8
+                windows = np.frombuffer(padded, "<u8", count, shift) & self._mask
+                at = np.flatnonzero(self._may_be[_slots(windows)])
+                at = at[np.isin(windows[at], self._keys)]
+                if any(self._is_at(text, shift + 8 * int(n) + self._width, int(windows[n])) for n in at):
+                    return True
+        return False
+
+    def _is_at(self, text: bytes, end: int, key: int) -> bool:
+        return any(end >= len(p) and text.startswith(p, end - len(p)) for p in self._ending[key])
+
+
+_SLOT_BITS = 22
+_STRETCH = 8 << 20
+"""Bytes of a text that are looked at at once."""
+
+
+def _slots(keys: Any) -> Any:
+    return (keys * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(64 - _SLOT_BITS)
+
+
 def _search(lake: Path, values: list[str]) -> Iterator[str]:
-    patterns = [form for value in values for form in _forms(value)]
+    patterns = Patterns({form for value in values for form in _forms(value) if form})
     for path in sorted(p for p in lake.rglob("*") if p.is_file() and not p.is_symlink()):
         relative = path.relative_to(lake)
         if relative.parts[0] in ("vault", "inbox"):
             continue
         try:
-            if any(pattern in text for text in _texts(path) for pattern in patterns):
+            if any(patterns.any_in(text) for text in _texts(path)):
                 yield f"{relative}: holds one of the values"
         except (OSError, EOFError, pa.ArrowException) as error:
             yield f"{relative}: cannot be read to its end ({type(error).__name__})"
@@ -136,7 +176,10 @@ def _texts(path: Path) -> Iterator[bytes]:
 
 def _forms(value: str) -> Iterator[bytes]:
     for encoding in ("utf-8", "cp949", "utf-16-le", "utf-16-be"):
-        plain = value.encode(encoding, "ignore")
+        try:
+            plain = value.encode(encoding)
+        except UnicodeEncodeError:
+            continue
         yield plain
         yield plain.hex().encode()
         yield plain.hex().upper().encode()

@@ -32,12 +32,11 @@ def _receipt(lake: Path) -> Path:
     return path
 
 
-def _script() -> Callable[..., list[str]]:
-    """The script's own function, in a module that is no part of the project."""
+def _script() -> dict[str, Any]:
+    """The script's own names, in a module that is no part of the project."""
     names: dict[str, Any] = {"__name__": "check_receipt"}
     exec(compile(SCRIPT.read_text(encoding="utf-8"), str(SCRIPT), "exec"), names)
-    found: Callable[..., list[str]] = names["check"]
-    return found
+    return names
 
 
 def test_script_agrees_with_a_receipt_that_nobody_touched(erased: Path, tmp_path: Path) -> None:
@@ -51,6 +50,23 @@ def test_script_agrees_with_a_receipt_that_nobody_touched(erased: Path, tmp_path
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert "the signature holds" in done.stdout
+
+
+@pytest.mark.parametrize("shortest", [3, 6, 8, 13])
+@pytest.mark.parametrize("at", [0, 1, 11, 16, 17, 27])
+def test_script_finds_one_of_many_values_wherever_it_stands(shortest: int, at: int) -> None:
+    """Also at both ends of a text and across the border of two stretches."""
+    names = _script()
+    names["_STRETCH"] = 16
+    letters = bytes.maketrans(b"0123456789", b"abcdefghij")
+    values = [f"{n:0{shortest}d}".encode().translate(letters) for n in range(100, 900)] + [b"700101-1%05d2" % n for n in range(800)]
+    patterns = names["Patterns"](set(values))
+    text = b"x" * 40
+    assert not patterns.any_in(text)
+    assert not patterns.any_in(b"")
+    for value in (values[0], values[799], values[800], values[-1]):
+        assert patterns.any_in(text[:at] + value + text[at + len(value) :])
+        assert not patterns.any_in(text[:at] + value[:-1])
 
 
 def test_script_imports_nothing_of_the_project() -> None:
@@ -104,7 +120,7 @@ def test_whatever_is_changed_shows(erased: Path, tmp_path: Path, harm: Callable[
     lake = tmp_path / "lake"
     shutil.copytree(erased, lake)
     harm(lake)
-    wrong = _script()(lake, _receipt(lake), lake / "control" / "receipts" / "public.pem", [resident(1)])
+    wrong = _script()["check"](lake, _receipt(lake), lake / "control" / "receipts" / "public.pem", [resident(1)])
     assert len(wrong) == len(said)
     assert all(expected in line for expected, line in zip(said, wrong, strict=True)), wrong
 
