@@ -71,9 +71,10 @@ def find_rows(lake: Lake, table_key: str, ids: Collection[int]) -> Hits:
             if not columns:
                 continue
             lineage = [n for n in LINEAGE if n in parquet.schema_arrow.names]
-            table = parquet.read(columns=[*columns, *lineage])
-        found = table.filter(_mask(table, columns, ids))
-        if found.num_rows:
+            batches = parquet.iter_batches(batch_size=_BATCH_ROWS, columns=[*columns, *lineage])
+            kept = [batch.filter(_mask(batch, columns, ids)) for batch in batches]
+        if any(batch.num_rows for batch in kept):
+            found = pa.Table.from_batches(kept)
             hits.files.append(file)
             hits.rows += found.num_rows
             _note_places(hits, found, file)
@@ -84,7 +85,8 @@ def holds_person(path: Path, ids: Collection[int]) -> bool:
     """Whether a data file has a row of one of these people."""
     with pq.ParquetFile(path) as parquet:
         columns = person_columns(parquet.schema_arrow)
-        return bool(columns) and bool(pc.any(_mask(parquet.read(columns=columns), columns, ids)).as_py())
+        batches = parquet.iter_batches(batch_size=_BATCH_ROWS, columns=columns) if columns else ()
+        return any(pc.any(_mask(batch, columns, ids)).as_py() for batch in batches)
 
 
 def cut_rows(lake: Lake, table_key: str, files: Sequence[HitFile], ids: Collection[int], write: Write) -> CommitReceipt:
