@@ -65,9 +65,8 @@ def _link(lake: LakeResource) -> tuple[Linked, str | None]:
     if not vault_exists(workspace):
         return Linked(), None
     with lake.hold("linking people"):
-        may_link = {site.site: site.link_by_likeness for site in workspace.sites.values()}
         try:
-            done, failure = link_people(workspace.vault, workspace.lake.vault, may_link), None
+            done, failure = link_people(workspace.vault, workspace.lake.vault, workspace.links_by_likeness), None
         except LinkageFailed as error:
             done, failure = Linked(), str(error)
         publish_links(workspace)

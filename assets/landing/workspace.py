@@ -56,6 +56,11 @@ class Workspace:
         """All sites by id."""
         return load_sites(self.sites_folder) if self.sites_folder else load_sites()
 
+    @property
+    def links_by_likeness(self) -> dict[str, bool]:
+        """Site -> may its people be linked by likeness?"""
+        return {site.site: site.link_by_likeness for site in self.sites.values()}
+
     @cached_property
     def _engine(self) -> sa.Engine:
         return open_ledger(self.ledger_url or self.root / "control" / "control.db")

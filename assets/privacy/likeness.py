@@ -39,6 +39,11 @@ def count_left_out(connection: sa.Connection) -> dict[str, int]:
     return dict.fromkeys(out, 0) | dict(read_rows(connection, query))
 
 
+def has_changed(connection: sa.Connection, allowed: Mapping[str, bool]) -> bool:
+    """Whether site files leave other sites out than the last linkage did: then there is something to do, though nothing was delivered."""
+    return sites_left_out(connection) != sites_left_out(connection, allowed)
+
+
 def apply_likeness(connection: sa.Connection, allowed: Mapping[str, bool]) -> tuple[frozenset[str], int]:
     """Carry out what site files say since the last linkage. Call it in the transaction that links; where nothing changed it costs one look.
 

@@ -147,7 +147,7 @@ def show(settings: Settings, pair: int, reveal: bool, yes: bool) -> None:
             click.confirm("This shows names, birth dates, telephones and addresses, and is recorded in the audit. Go on?", abort=True)
         people = [row["left_person_id"], row["right_person_id"]]
         workspace.audit.append("identity.reveal", pair=pair, people=people)
-        out = sites_left_out(connection, {site.site: site.link_by_likeness for site in workspace.sites.values()})
+        out = sites_left_out(connection, workspace.links_by_likeness)
         for found in (one for one in demographics_of(connection, keys, people) if one.site not in out):
             d = found.demographics
             click.echo(f"{found.person_id} {found.site}: {d.name} {d.roman} {d.birth_date} {d.sex} {d.phone} {d.region} {d.address}")
@@ -157,10 +157,13 @@ def show(settings: Settings, pair: int, reveal: bool, yes: bool) -> None:
 @click.argument("pair", type=int)
 @click.pass_obj
 def accept(settings: Settings, pair: int) -> None:
-    """One person: merge the two."""
+    """One person: merge the two. A pair of a site that may no longer be linked by likeness is refused, also before the next run."""
+    from assets.privacy.likeness import apply_likeness
     from assets.privacy.review import accept as accept_pair
 
+    may_link = settings.workspace().links_by_likeness
     with _changing(settings, "identity.review.accept") as (connection, note):
+        apply_likeness(connection, may_link)
         alias, person = accept_pair(connection, pair)
         note(pair=pair, alias=alias, person_id=person)
     click.echo(f"Person {alias} stands for person {person}. Next: biodam run")

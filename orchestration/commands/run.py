@@ -175,7 +175,18 @@ def _build_is_due(settings: Settings, workspace: Workspace, *, sites_unchanged: 
     aged = last["as_of"] > day or consent_changes(last, day)
     if aged or last["code_version"] != code_version() or not commits.pending().nothing:
         return True
-    return not catalogue_is_current(workspace) or (not sites_unchanged and sync_reference(workspace))
+    return not catalogue_is_current(workspace) or (not sites_unchanged and (sync_reference(workspace) or _linkage_is_due(workspace)))
+
+
+def _linkage_is_due(workspace: Workspace) -> bool:
+    """True where site files say otherwise than before who may be linked by likeness."""
+    from assets.landing.links import vault_exists
+    from assets.privacy.likeness import has_changed
+
+    if not vault_exists(workspace):
+        return False
+    with workspace.vault.transaction() as (connection, _):
+        return has_changed(connection, workspace.links_by_likeness)
 
 
 def _run_job(settings: Settings, feeds: set[str], *, site: str | None, full: bool, summary: Summary, say: Say) -> None:
