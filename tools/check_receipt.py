@@ -118,9 +118,8 @@ class Patterns:
         self._ending: dict[int, list[bytes]] = {}
         for pattern in patterns:
             self._ending.setdefault(int.from_bytes(pattern[-self._width :], "little"), []).append(pattern)
-        self._keys = np.array(sorted(self._ending), np.uint64)
         self._may_be = np.zeros(1 << _SLOT_BITS, bool)
-        self._may_be[_slots(self._keys)] = True
+        self._may_be[_slots(np.array(list(self._ending), np.uint64))] = True
 
     def any_in(self, text: bytes) -> bool:
         """Whether one of them stands in the text."""
@@ -130,13 +129,12 @@ class Patterns:
                 count = (min(_STRETCH, len(text) - start) - (shift - start) + 7) // 8
                 windows = np.frombuffer(padded, "<u8", count, shift) & self._mask
                 at = np.flatnonzero(self._may_be[_slots(windows)])
-                at = at[np.isin(windows[at], self._keys)]
                 if any(self._is_at(text, shift + 8 * int(n) + self._width, int(windows[n])) for n in at):
                     return True
         return False
 
     def _is_at(self, text: bytes, end: int, key: int) -> bool:
-        return any(end >= len(p) and text.startswith(p, end - len(p)) for p in self._ending[key])
+        return any(end >= len(p) and text.startswith(p, end - len(p)) for p in self._ending.get(key, ()))
 
 
 _SLOT_BITS = 22
