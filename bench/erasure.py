@@ -58,14 +58,14 @@ def _erase(lake: Path, number: int, people: int) -> None:
         erasure = steps.begin(workspace, [ref.person_id for ref in named if ref is not None])
         subject = erased.unfinished(workspace.vault)[erasure]
         taken = _cpu(lambda: steps.before_build(workspace, erasure))
-        building = _cpu(lambda: scanner_of(workspace, subject, numbers=True))
-        found = []
-        scanned = _cpu(lambda: found.append(search_all(workspace, subject)))
+        scanners, found = [], []
+        building = _cpu(lambda: scanners.append(scanner_of(workspace, subject)))
+        scanned = _cpu(lambda: found.append(search_all(workspace, scanners[0])))
         whole = _cpu(lambda: steps.after_build(workspace, erasure, lambda _: None))
     gigabytes = found[0].bytes / 1e9
     print(
-        f"{number:,} erased: landing store and raw tables {taken:.1f} CPU s; scan {scanned:.1f} CPU s for {gigabytes:.2f} GB as on disk:"
-        f" {gigabytes / max(scanned - building, 0.001):.2f} GB a CPU s, {building:.1f} of them for the patterns; all steps after the build {whole:.1f} CPU s"
+        f"{number:,} erased: landing store and raw tables {taken:.1f} CPU s; scan {building + scanned:.1f} CPU s for {gigabytes:.2f} GB as on disk:"
+        f" {gigabytes / max(scanned, 0.001):.2f} GB a CPU s, {building:.1f} of them for the patterns; all steps after the build {whole:.1f} CPU s"
     )
 
 

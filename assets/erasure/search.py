@@ -27,8 +27,8 @@ _SURE_NUMBER = 10
 """A hospital's own bare number of fewer digits is looked for in its deliveries only: elsewhere a file size may be the same number."""
 
 
-def scanner_of(workspace: Workspace, subject: Subject, *, numbers: bool = False) -> Scanner:
-    """Looks for every identifier of the person that the vault knows; `numbers`: and for the person ids."""
+def scanner_of(workspace: Workspace, subject: Subject) -> Scanner:
+    """Looks for every identifier of the person that the vault knows, and for the person ids. Of thousands of people it costs seconds: make it once."""
     needles = []
     for system, site, value in erased.identifiers(workspace.vault, subject.ids):
         text = value.rpartition("|")[2]
@@ -38,7 +38,7 @@ def scanner_of(workspace: Workspace, subject: Subject, *, numbers: bool = False)
     for site, phone in erased.telephones(workspace.vault, subject.ids):
         needles += [Needle(TELEPHONE, form, site) for form in _as_written(phone)]
     looked_for = [n for n in needles if not _is_common(n.value)]
-    scanner = Scanner(looked_for, subject.ids if numbers else ())
+    scanner = Scanner(looked_for, subject.ids)
     scanner.too_short += len(needles) - len(looked_for)
     return scanner
 
@@ -57,9 +57,8 @@ def _is_common(value: str) -> bool:
     return value.isdigit() and (len(value) < _SHORTEST_NUMBER or (len(value) == len("20260101") and value[:2] in ("19", "20")))
 
 
-def search_all(workspace: Workspace, subject: Subject) -> Found:
+def search_all(workspace: Workspace, scanner: Scanner) -> Found:
     """Everything below the lake root, and every row of the control database."""
-    scanner = scanner_of(workspace, subject, numbers=True)
     database = str(workspace.lake.control_database.relative_to(workspace.lake.root))
 
     def counts(relative: str, needle: Needle) -> bool:

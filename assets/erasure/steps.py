@@ -139,10 +139,10 @@ def after_build(workspace: Workspace, erasure_id: str, forget_runs: ForgetRuns, 
     workspace.stamps.let_go(cause_of(erasure_id))
     purge(workspace, cause_of(erasure_id), subject)
     say("searching what Dagster and dbt keep")
-    cleaned = artefacts.clean(workspace.lake, scanner_of(workspace, subject, numbers=True), forget_runs)
+    cleaned = artefacts.clean(workspace.lake, scanner, forget_runs)
     _note(workspace, erasure_id, "purged", {"artefacts": _added(workspace, erasure_id, "artefacts", cleaned)})
     say("searching every byte")
-    found = search_all(workspace, subject)
+    found = search_all(workspace, scanner)
     if found.hits or found.unreadable:
         workspace.audit.append("erasure.residue", erasure=erasure_id, files=len(found.hits), unreadable=len(found.unreadable))
         raise ErasureError(

@@ -172,6 +172,17 @@ def test_what_is_left_stops_the_erasure_and_is_named_without_its_value(lake: Pat
     assert facts["tables"]["raw/fhir/condition"]["rows"] == 4, "what was done before the residue was found is in the receipt"
 
 
+def test_a_delivered_file_that_names_the_person_by_person_id_is_blanked_too(lake: Path) -> None:
+    """A result of the lake that somebody delivers back; else the byte scan finds it for ever and the erasure never ends."""
+    who = person(lake, 1)
+    back = conditions([2], mark="back").replace("back2-1", f"of-{who}")
+    write_delivery(lake, SITE, "fhir_r4", "d4", {"Condition.ndjson": back}, sequence=4)
+    land_all(lake, "nowhere")
+    erase(lake, 1)
+    left = (lake / "landing" / SITE / "fhir_r4" / "d4" / "Condition.ndjson").read_text()
+    assert [line.strip() == "{}" for line in left.splitlines()] == [False, True]
+
+
 def test_rows_of_the_control_database_are_searched_but_for_the_audit(lake: Path) -> None:
     who = person(lake, 1)
     workspace = Workspace(lake)
