@@ -31,6 +31,8 @@ from assets.sites.site import Site
 
 CONSENT_HISTORY = "standard/consent_history"
 """Table of spells of consent, from every source: `in_force_from` and `in_force_to` let consent begin and end by themselves."""
+CONSENT_EVENTS = "standard/int_consent_events__understood"
+"""Table of consent events: one that takes effect later may change the arm, or stand for a withdrawal, without beginning or ending a spell."""
 LINKS = "raw/people/link"
 
 _SITE_SCHEMA = pa.schema([
@@ -282,28 +284,30 @@ def _code_rows(site: Site) -> list[dict[str, str | None]]:
 
 
 def _aged_buckets(workspace: Workspace, since: str, until: str) -> frozenset[int]:
-    """Buckets of people whose consent begins or ends in (since, until]."""
+    """Buckets of people whose consent begins or ends, or of whom a consent event takes effect, in (since, until]."""
     if since == until:
         return frozenset()
     start, stop = (f"date '{date.fromisoformat(day)}'" for day in (since, until))
-    query = f"""
-        select distinct person_bucket from events
-        where (in_force_from > {start} and in_force_from <= {stop}) or (in_force_to >= {start} and in_force_to < {stop})
-    """
-    return frozenset(bucket for (bucket,) in _query_table(workspace, CONSENT_HISTORY, query))
+    spells = f"(in_force_from > {start} and in_force_from <= {stop}) or (in_force_to >= {start} and in_force_to < {stop})"
+    conditions = {CONSENT_HISTORY: spells, CONSENT_EVENTS: f"effective_date > {start} and effective_date <= {stop}"}
+    return frozenset(
+        bucket
+        for key, condition in conditions.items()
+        for (bucket,) in _query_table(workspace, key, f"select distinct person_bucket from events where {condition}")
+    )
 
 
 def _next_consent_change(workspace: Workspace, as_of: str) -> str | None:
-    today = f"date '{date.fromisoformat(as_of)}'"
-    query = f"""
-        select min(day) from (
-            select in_force_from as day from events where in_force_from > {today}
-            union all
-            select in_force_to + 1 from events where in_force_to >= {today} and in_force_to < date '9999-01-01'
-        )
+    """The day after `as_of` on which `_aged_buckets` will first find one; what stands for no day (9999-12-31) is none."""
+    today, never = f"date '{date.fromisoformat(as_of)}'", "date '9999-01-01'"
+    spells = f"""
+        select min(least(
+            case when in_force_from > {today} then in_force_from end, case when in_force_to >= {today} and in_force_to < {never} then in_force_to + 1 end
+        )) from events
     """
-    days = [day for (day,) in _query_table(workspace, CONSENT_HISTORY, query) if day is not None]
-    return days[0].isoformat() if days else None
+    statements = f"select min(effective_date) from events where effective_date > {today} and effective_date < {never}"
+    found = (_query_table(workspace, key, query) for key, query in ((CONSENT_HISTORY, spells), (CONSENT_EVENTS, statements)))
+    return min((day.isoformat() for rows in found for (day,) in rows if day is not None), default=None)
 
 
 def _alias_buckets(workspace: Workspace, buckets: list[int]) -> set[int]:

@@ -37,8 +37,25 @@
     'under_18': 'creatinine taken before the 18th birthday: the equation holds for adults',
     'sex_unknown': 'creatinine of a person whose sex is neither female nor male on record: the equation needs it',
 } -%}
+{%- set counted = sentences.keys() -%}
 
-with steps as (
+-- the counts of all buckets are read once: a step each would open as many files again
+with summed as (
+
+    select
+        cohort_name,
+        exclusion_code,
+        sum(people_count) as people_count
+        {%- for code in counted %},
+        sum({{ code }}_people) as {{ code }}_people,
+        sum({{ code }}_count) as {{ code }}_count
+        {%- endfor %}
+    from {{ ref('int_cohort_exclusions__counted') }}
+    group by cohort_name, exclusion_code
+
+),
+
+steps as (
 
     {%- for cohort, parts in cohorts.items() %}
     {%- set left_at = [] %}
@@ -46,14 +63,14 @@ with steps as (
     select
         '{{ cohort }}' as cohort_name, 'people_remaining' as step_kind, 1 as step_number, 'everybody' as step_code,
         'people of the lake who may be read' as step_description,
-        (select count(*) from {{ ref('person') }}) as people_count, null as record_count
+        (select coalesce(sum(people_count), 0) from summed where cohort_name = 'everybody') as people_count, null as record_count
     {%- for code, exclusions, sentence in parts.steps %}
     {%- do left_at.extend(exclusions) %}
     union all
     select
         '{{ cohort }}', 'people_remaining', {{ loop.index + 1 }}, '{{ code }}', '{{ sentence }}',
         coalesce(sum(people_count) filter (where coalesce(exclusion_code, '') not in ('{{ left_at | join("', '") }}')), 0), null
-    from {{ ref('int_cohort_exclusions__counted') }}
+    from summed
     where cohort_name = '{{ cohort }}'
     {%- endfor %}
     {%- for code in parts.records %}
@@ -61,7 +78,7 @@ with steps as (
     select
         '{{ cohort }}', 'records_excluded', {{ loop.index }}, '{{ code }}', '{{ sentences[code] }}',
         coalesce(sum({{ code }}_people), 0), coalesce(sum({{ code }}_count), 0)
-    from {{ ref('int_cohort_exclusions__counted') }}
+    from summed
     where cohort_name = '{{ cohort }}'
     {%- endfor %}
     {%- if not loop.last %}

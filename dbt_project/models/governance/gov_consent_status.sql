@@ -1,15 +1,9 @@
--- Who agrees to what today. Rebuilt whole: it reads three columns of the consent relation.
+-- Who agrees to what today.
 with counted as (
 
-    select
-        relation.scope_code,
-        relation.permission_code,
-        coalesce(arm.arm_code, 'not said') as arm_code,
-        count(distinct relation.person_id) as people
-    from {{ ref('consent_relation') }} as relation
-    left join {{ ref('person_arm') }} as arm on arm.person_id = relation.person_id and {{ as_of() }} between arm.valid_from and arm.valid_to
-    where relation.legal_basis = 'consented'
-    group by relation.scope_code, relation.permission_code, coalesce(arm.arm_code, 'not said')
+    select scope_code, permission_code, arm_code, sum(person_count) as people
+    from {{ ref('int_consent_status__counted') }}
+    group by scope_code, permission_code, arm_code
 
 )
 

@@ -31,3 +31,16 @@ select
     person_bucket
 from {{ person_ref('int_kidney_people__qualified') }} as people
 group by exclusion_code, person_bucket
+union all
+-- whom the cohorts choose from
+select
+    'everybody',
+    null,
+    count(*),
+    {%- for code in shared + kidney %}
+    0,
+    0,
+    {%- endfor %}
+    person_bucket
+from {{ person_ref('person') }} as people
+group by person_bucket

@@ -9,7 +9,7 @@ with named as (
     union
     select null, 'KR' from {{ ref('stg_claims_hira__providers') }}
     union
-    select state_name, country_code from {{ ref('int_persons__merged') }} where location_id is null
+    select state_name, country_code from {{ ref('int_person_places__listed') }}
 
 ),
 
