@@ -55,7 +55,7 @@ _CALL = re.compile(r"\b(consented_rows|unconsented_rows|withdrawn_rows|raw_rows|
 _RAW = re.compile(r"raw_|_scan\b|\bread_|parquet|\bquery(_table)?\s*\(|\b(from|join)\s+'", re.IGNORECASE)
 """Compiled SQL that has to be parsed: it may read a raw table, or a file."""
 _NUMBERS = re.compile(r"-?\b\d+\b(?:\s*,\s*-?\b\d+\b)*")
-_BUCKETS = re.compile(r"\b(?:\w+\.)?person_bucket between # and #(?: and (?:\w+\.)?person_bucket in \(#\))?")
+_BUCKETS = re.compile(r"\b(?:\w+\.)?(?:person|alias)_bucket between # and #(?: and (?:\w+\.)?(?:person|alias)_bucket in \(#\))?")
 """The buckets of a run (`assets/lake/plan.py: bucket_predicate`); a run that rebuilds everybody has `true` there."""
 _OWN_CODE = Path(__file__).read_text(encoding="utf-8")
 _BY_NAME = re.compile(

@@ -37,8 +37,8 @@
   {{ return(bucket_predicate(lake_plan().buckets, alias)) }}
 {%- endmacro %}
 
-{% macro bucket_predicate(template, alias=none) -%}
-  {%- set column = 'person_bucket' if alias is none else alias ~ '.person_bucket' -%}
+{% macro bucket_predicate(template, alias=none, column='person_bucket') -%}
+  {%- set column = column if alias is none else alias ~ '.' ~ column -%}
   {{ return('true' if template is none else template | replace('#', column)) }}
 {%- endmacro %}
 

@@ -89,7 +89,7 @@
       left join {{ newest_of_several(relation, bucket_predicate(plan.source_buckets), columns) }} as n
         on n.site = v.site and n.record_id = v.record_id
       {%- endif %}
-      left join {{ newest_links(links) }} as l on l.alias_person_id = v.person_id
+      left join {{ newest_links(links, bucket_predicate(plan.source_buckets, column='alias_bucket')) }} as l on l.alias_person_id = v.person_id
       {%- if tombstones is not none %}
       left join (
         select site, record_id, {{ deleted_up_to() }} as _deleted_up_to
@@ -179,8 +179,9 @@
   )
 {%- endmacro %}
 
-{#- Newest statement about each alias; chains are flattened when they are landed. -#}
-{% macro newest_links(relation) -%}
+{#- Newest statement about each alias that the predicate lets through; chains are flattened when they are landed. All rows of an alias name one
+    alias_bucket, that of its own rows. -#}
+{% macro newest_links(relation, predicate='true') -%}
   (
     select alias_person_id, person_id, person_bucket
     from (
@@ -188,6 +189,7 @@
         alias_person_id, person_id, person_bucket,
         row_number() over (partition by alias_person_id order by _sequence desc, _landed_at desc, person_id) as _rank
       from {{ relation }}
+      where {{ predicate }}
     ) as ranked
     where _rank = 1
   )

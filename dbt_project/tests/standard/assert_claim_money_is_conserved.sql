@@ -25,7 +25,7 @@ newest as (
 
     select statements.*, coalesce(link.person_id, statements.person_id) as known_person_id
     from statements
-    left join {{ newest_links(source('raw_people', 'link')) }} as link on link.alias_person_id = statements.person_id
+    left join {{ newest_links(source('raw_people', 'link'), bucket_predicate(lake_plan().source_buckets, column='alias_bucket')) }} as link on link.alias_person_id = statements.person_id
     qualify row_number() over (
         partition by statements.site, statements.record_id
         order by statements._sequence desc, statements._row_number desc, statements._source_file desc
