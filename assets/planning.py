@@ -19,6 +19,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
+from assets.consent_days import aged_buckets, note_days
 from assets.lake import tables
 from assets.lake.commits import newest_version, read_snapshot, unrecorded_commits
 from assets.lake.poison import reported_poison
@@ -29,10 +30,6 @@ from assets.ledger.schema import DeliveryState
 from assets.quiet import break_quiet, code_version, default_sites_folder, is_quiet, mark_quiet
 from assets.sites.site import Site
 
-CONSENT_HISTORY = "standard/consent_history"
-"""Table of spells of consent, from every source: `in_force_from` and `in_force_to` let consent begin and end by themselves."""
-CONSENT_EVENTS = "standard/int_consent_events__understood"
-"""Table of consent events: one that takes effect later may change the arm, or stand for a withdrawal, without beginning or ending a spell."""
 LINKS = "raw/people/link"
 
 _SITE_SCHEMA = pa.schema([
@@ -106,7 +103,9 @@ def next_build(workspace: Workspace, *, as_of: date, full: bool = False, again: 
         _settle_killed_build(workspace, run_id)
     last, pending, version = commits.last_build(), commits.pending(), _build_version()
     everything = full or last is None or last["code_version"] != version or pending.buckets is None or last["as_of"] > as_of.isoformat()
-    aged = frozenset() if everything or last is None else _aged_buckets(workspace, last["as_of"], as_of.isoformat())
+    aged: frozenset[int] = frozenset()
+    if not everything and last is not None:
+        aged = aged_buckets(workspace, last_run=last["run_id"], since=date.fromisoformat(last["as_of"]), until=as_of)
     if not everything and pending.nothing and not aged:
         return None
     buckets = None if everything else sorted((pending.buckets or frozenset()) | aged)
@@ -182,7 +181,10 @@ def finish_build(workspace: Workspace, plan: BuildPlan, *, covered: PendingChang
     workspace.set_aside.keep_only([h.person_id for h in workspace.set_aside.all() if left_out.issuperset(h.ids)])
     changes = covered or workspace.commits.pending()
     workspace.audit.append("build.finished", run_id=plan.run_id, models=len(entries))
-    workspace.commits.finish_build(plan.run_id, changes, next_consent_change=_next_consent_change(workspace, plan.as_of))
+    last, day = workspace.commits.last_build(), date.fromisoformat(plan.as_of)
+    last_run = None if last is None else last["run_id"]
+    change = note_days(workspace, run_id=plan.run_id, last_run=last_run, as_of=day, buckets=plan.buckets)
+    workspace.commits.finish_build(plan.run_id, changes, next_consent_change=change)
     return entries
 
 
@@ -281,33 +283,6 @@ def _code_rows(site: Site) -> list[dict[str, str | None]]:
         for system, codes in sorted(site.codes.items())
         for code, t in sorted(codes.items())
     ]
-
-
-def _aged_buckets(workspace: Workspace, since: str, until: str) -> frozenset[int]:
-    """Buckets of people whose consent begins or ends, or of whom a consent event takes effect, in (since, until]."""
-    if since == until:
-        return frozenset()
-    start, stop = (f"date '{date.fromisoformat(day)}'" for day in (since, until))
-    spells = f"(in_force_from > {start} and in_force_from <= {stop}) or (in_force_to >= {start} and in_force_to < {stop})"
-    conditions = {CONSENT_HISTORY: spells, CONSENT_EVENTS: f"effective_date > {start} and effective_date <= {stop}"}
-    return frozenset(
-        bucket
-        for key, condition in conditions.items()
-        for (bucket,) in _query_table(workspace, key, f"select distinct person_bucket from events where {condition}")
-    )
-
-
-def _next_consent_change(workspace: Workspace, as_of: str) -> str | None:
-    """The day after `as_of` on which `_aged_buckets` will first find one; what stands for no day (9999-12-31) is none."""
-    today, never = f"date '{date.fromisoformat(as_of)}'", "date '9999-01-01'"
-    spells = f"""
-        select min(least(
-            case when in_force_from > {today} then in_force_from end, case when in_force_to >= {today} and in_force_to < {never} then in_force_to + 1 end
-        )) from events
-    """
-    statements = f"select min(effective_date) from events where effective_date > {today} and effective_date < {never}"
-    found = (_query_table(workspace, key, query) for key, query in ((CONSENT_HISTORY, spells), (CONSENT_EVENTS, statements)))
-    return min((day.isoformat() for rows in found for (day,) in rows if day is not None), default=None)
 
 
 def _alias_buckets(workspace: Workspace, buckets: list[int]) -> set[int]:
