@@ -358,12 +358,18 @@ class _Build:
         }
         if lineage := self._lineage_of(node):
             metadata["dagster/column_lineage"] = dg.TableColumnLineage(lineage)
-        snapshot = read_snapshot(self._workspace.lake, f"{commit['schema']}/{commit['model']}", commit["version"])
-        if (sample := sample_of(list(snapshot.files)[-1:])) is not None:
+        if (sample := sample_of(self._newest_file(commit))) is not None:
             metadata["sample"] = sample
         tags = {"dagster/data_version": str(commit["version"])}
         yield dg.AssetMaterialization(LakeTranslator().get_asset_key(node), metadata={**out.metadata, **metadata}, tags=tags)
         yield still_current(out.output_name)
+
+    def _newest_file(self, commit: Mapping[str, Any]) -> list[Path]:
+        """A file that the commit wrote; where it wrote none, one of the table's. Asking the log for all files costs more with every bucket."""
+        key = f"{commit['schema']}/{commit['model']}"
+        if commit["files"]:
+            return [self._workspace.lake.table(key) / commit["files"][-1]["path"]]
+        return list(read_snapshot(self._workspace.lake, key, commit["version"]).files)[-1:] if commit["rows"] else []
 
     def _lineage_of(self, node: Node) -> dict[str, list[dg.TableColumnDep]]:
         """Column -> columns of assets."""
