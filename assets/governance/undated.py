@@ -94,11 +94,14 @@ def count_undated(lake: Lake, versions: Mapping[str, int]) -> list[dict[str, Any
 
 def _find_people(connection: duckdb.DuckDBPyConnection, scans: Mapping[str, str]) -> bool:
     """Make `consent` (of people with a first day, all they agreed to) and `who` (each number they are known by); False where there are none."""
+    bounded = f"from {scans[RELATION]} where valid_from > {_OPEN}"
+    if not connection.execute(f"select person_id {bounded} limit 1").fetchall():  # answered by the statistics of the files
+        return False
     connection.execute(f"""
         create table consent as
         select person_id, legal_basis, scope_code, only_site, coalesce(valid_from, date '0001-01-01') <= {_OPEN} as is_open
         from {scans[RELATION]}
-        where person_id in (select person_id from {scans[RELATION]} where valid_from > {_OPEN})
+        where person_id in (select person_id {bounded})
     """)
     links = "select null::bigint as alias_person_id, null::bigint as person_id where false"
     if _LINKS in scans:
