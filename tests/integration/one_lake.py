@@ -110,7 +110,7 @@ class OneLake:
 
     def of(self, part: Part) -> View:
         """The lake as far as a part's sites fill it."""
-        return View(self._lake, self._environment, frozenset(part.sites))
+        return View(self._lake, self._environment, sites=frozenset(part.sites))
 
     def seen(self, part: Part) -> Any:
         """What the part's `look` found between the runs."""
