@@ -2,11 +2,13 @@
     (assets/lake/dbt_store.py), in one commit or none; in DuckDB the model is a view pinned to that version.
 
     Config: partition_by='person_bucket' marks a person-level model: only touched buckets are replaced, unless the run is
-    full, --full-refresh is given or the table is new. Every other model is written whole.
+    full, --full-refresh is given or the table is new. Every other model is written whole. packed=true keeps the few rows a bucket of such a model
+    in one file instead of one a bucket: touched buckets are still all that is computed, the rows of the others are copied.
     Enforced contracts fix names, order and types; `not_null` constraints, of columns or model, are checked on every row. -#}
 {% materialization delta, adapter='duckdb', supported_languages=['sql'] %}
   {%- set target_relation = this.incorporate(type='view') -%}
   {%- set enforced = config.get('contract').enforced -%}
+  {%- set packed = config.get('packed', false) -%}
   {{ run_hooks(pre_hooks, inside_transaction=False) }}
   {{ run_hooks(pre_hooks, inside_transaction=True) }}
   {%- if enforced -%}{%- do get_assert_columns_equivalent(compiled_code) -%}{%- endif -%}
@@ -14,9 +16,9 @@
 
   {%- do adapter.store_relation('lake', target_relation, [], delta_key(model), 'delta', {
       'unique_id': model.unique_id,
-      'sql': compiled_code,
-      'partition_by': partition_columns(model),
-      'replace': is_incremental(),
+      'sql': compiled_code if not packed else with_other_buckets(compiled_code),
+      'partition_by': [] if packed else partition_columns(model),
+      'replace': is_incremental() and not packed,
       'force': should_full_refresh(),
       'columns': model.columns.values() | map(attribute='name') | list if enforced else [],
       'required': required_columns(model) if enforced else [],
@@ -38,6 +40,12 @@
   {%- if not execute -%}{{ return(false) }}{%- endif -%}
   {%- if model.config.materialized != 'delta' -%}{{ return(dbt.is_incremental()) }}{%- endif -%}
   {{ return(is_person_level_node(model) and not should_full_refresh() and delta_exists(model) and not lake_plan().full) }}
+{%- endmacro %}
+
+{#- The rows of a packed model: those of touched buckets as its query makes them, those of the others as they stand. -#}
+{% macro with_other_buckets(sql) -%}
+  {%- if not is_incremental() -%}{{ return(sql) }}{%- endif -%}
+  {{ return('select * from (' ~ sql ~ '\n) as made union all by name select * from ' ~ this ~ ' where not (' ~ touched() ~ ')') }}
 {%- endmacro %}
 
 {#- Key of a model's table, also its path below LAKE_ROOT/tables. -#}

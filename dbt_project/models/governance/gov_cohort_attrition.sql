@@ -50,7 +50,7 @@ with summed as (
         sum({{ code }}_people) as {{ code }}_people,
         sum({{ code }}_count) as {{ code }}_count
         {%- endfor %}
-    from {{ ref('int_cohort_exclusions__counted') }}
+    from {{ ref('int_cohort_attrition__counted') }}
     group by cohort_name, exclusion_code
 
 ),

@@ -1,4 +1,4 @@
-{{ config(partition_by='person_bucket') }}
+{{ config(partition_by='person_bucket', packed=true) }}
 
 -- Who agrees to what on the day of the build, a bucket at a time. Nobody is in two buckets: people may be summed. What the day alone changes
 -- touches its bucket (assets/planning.py: _aged_buckets). A person may hold several grants of one scope and permission, of sites of their own.

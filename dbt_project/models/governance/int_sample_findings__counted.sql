@@ -1,4 +1,4 @@
-{{ config(partition_by='person_bucket') }}
+{{ config(partition_by='person_bucket', packed=true) }}
 
 -- What is odd in single samples, a bucket at a time, so that a delivery recounts only what it touched.
 with found as (

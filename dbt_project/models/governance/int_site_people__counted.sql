@@ -1,4 +1,4 @@
-{{ config(partition_by='person_bucket') }}
+{{ config(partition_by='person_bucket', packed=true) }}
 
 -- People of each site by the arm of the day, a bucket at a time. Nobody is in two buckets: people may be summed. What the day alone changes
 -- touches its bucket (assets/planning.py: _aged_buckets).

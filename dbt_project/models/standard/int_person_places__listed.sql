@@ -1,4 +1,4 @@
-{{ config(partition_by='person_bucket') }}
+{{ config(partition_by='person_bucket', packed=true) }}
 
 -- Places of people, a bucket at a time, so that a delivery lists only what it touched. No finer than a province or state.
 select distinct

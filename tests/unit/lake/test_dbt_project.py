@@ -19,7 +19,7 @@ from dbt.adapters.duckdb.connections import DuckDBConnectionManager
 from dbt.cli.main import dbtRunner
 
 from assets.governance.undated import count_undated
-from assets.lake.commits import newest_version
+from assets.lake.commits import newest_version, read_snapshot
 from assets.lake.dbt_views import register_lake
 from assets.lake.extensions import open_duckdb
 from assets.lake.paths import Lake
@@ -70,6 +70,12 @@ left join {{ ref('code_list') }} as k on k.code = c.code
 select person_id, person_bucket, count(*) as conditions, {{ as_of() }} as seen_on
 from {{ person_ref('condition_occurrence') }} as c
 group by all
+""",
+    "models/marts/tally.sql": """
+{{ config(partition_by='person_bucket', packed=true) }}
+select count(*) as conditions, person_bucket
+from {{ person_ref('condition_occurrence') }} as c
+group by person_bucket
 """,
     "models/omop/models.yml": """
 models:
@@ -210,6 +216,20 @@ def test_only_touched_buckets_are_rewritten_and_the_account_says_so(hospital: La
     assert (second["strategy"], second["rows"], second["rows_written"], len(second["files"])) == ("replace", 31, 11, 1)
     assert (second["run_id"], second["version"], second["schema"]) == ("r2", 1, "omop")
     assert {"path", "bytes", "sha256"} == set(second["files"][0])
+
+
+def test_packed_model_counts_touched_buckets_and_keeps_the_others_in_one_file(hospital: Lake, build: Build, held: Held, put: Put) -> None:
+    tally = "marts/tally"
+    assert held(hospital, tally, "person_bucket, conditions") == [(0, 10), (1, 10), (2, 10)]
+    put(hospital, "consent", "event", [consent(p, "withdraw", effective_date=date(2025, 1, 1)) for p in range(10, 20)], sequence=2)
+    put(hospital, "fhir", "condition", [condition(500, 5), condition(501, 25)], sequence=2)
+    build(batch=2, buckets=[0, 1])
+    assert held(hospital, tally, "person_bucket, conditions") == [(0, 11), (2, 10)]
+    assert len(read_snapshot(hospital, tally).files) == 1
+    build(batch=3, buckets=[2])
+    assert held(hospital, tally, "person_bucket, conditions") == [(0, 11), (2, 11)]
+    build(batch=4)
+    assert held(hospital, tally, "person_bucket, conditions") == [(0, 11), (2, 11)]
 
 
 def test_person_who_withdrew_disappears_from_every_table(hospital: Lake, build: Build, held: Held, put: Put) -> None:

@@ -1,4 +1,4 @@
-{{ config(partition_by='person_bucket') }}
+{{ config(partition_by='person_bucket', packed=true) }}
 
 -- People by why they are left out, and their records by why those do not count, a bucket at a time, so that a delivery recounts only
 -- what it touched. Nobody is in two buckets: people may be summed.
