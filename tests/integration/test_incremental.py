@@ -238,6 +238,7 @@ def _judged_by_the_day(biodam: Biodam) -> dict[str, list[tuple[object, ...]]]:
 
 
 @pytest.mark.scenario("06 late and out of order in all orders")
+@pytest.mark.timeout(2400)  # two lakes and seven builds
 def test_incremental_equals_full_and_order_does_not_matter(new_lake: NewLake, in_order: Biodam) -> None:
     _check(new_lake, in_order, 1)
 
