@@ -25,7 +25,7 @@ class Alert:
 
     Attributes:
         at: Instant, UTC.
-        kind: delivery_failed, door_failed, build_failed, person_set_aside, clock_behind, run_failed or site_silent.
+        kind: delivery_failed, door_failed, build_failed, replay_failed, person_set_aside, clock_behind, run_failed or site_silent.
         subject: Delivery key, model or run.
         message: What happened and what to do; no value from any record.
         run_id: Dagster run, where there is one.

@@ -29,6 +29,7 @@ from assets.ledger.commits import CommitEntry, PendingChange
 from assets.ledger.schema import DeliveryState
 from assets.quiet import break_quiet, code_version, default_sites_folder, is_quiet, mark_quiet
 from assets.sites.site import Site
+from assets.withdrawals import has_released, note_withdrawn
 
 LINKS = "raw/people/link"
 
@@ -177,6 +178,7 @@ def finish_build(workspace: Workspace, plan: BuildPlan, *, covered: PendingChang
     """
     entries = model_commits(workspace.root, plan.run_id)
     record_model_commits(workspace, entries)
+    note_withdrawn(workspace, buckets=plan.buckets, left_out=plan.held)
     left_out = set(plan.held)
     workspace.set_aside.keep_only([h.person_id for h in workspace.set_aside.all() if left_out.issuperset(h.ids)])
     changes = covered or workspace.commits.pending()
@@ -218,7 +220,7 @@ def settle(workspace: Workspace, *, as_of: date) -> bool:
     last = workspace.commits.last_build()
     if last is None or not workspace.commits.pending().nothing or workspace.deliveries.in_state(*open_states):
         return False
-    if not catalogue_is_current(workspace):
+    if not catalogue_is_current(workspace) or has_released(workspace):
         return False
     folder = workspace.sites_folder or default_sites_folder()
     mark_quiet(workspace.root, folder, as_of=as_of, next_consent_change=last["next_consent_change"])

@@ -7,7 +7,7 @@ rebuild (`assets/planning`), writing a model (`assets/lake/dbt_store`), any SQL.
 import contextlib
 import io
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -23,12 +23,14 @@ from assets.dbt_manifest import PROJECT, Node, empty_models, forget_other_checko
 from assets.dbt_process import LEAVE_OUT
 from assets.lake.commits import read_snapshot
 from assets.lake.dbt_views import REFERENCE
+from assets.landing.again import Replayed
 from assets.landing.workspace import Workspace
 from assets.planning import BuildPlan, consent_day, fail_build, finish_build, next_build, set_poison_aside
 from assets.quiet import code_version
 from assets.resources import DagsterDbtTranslator, DagsterDbtTranslatorSettings, FastDbt, LakeResource
 from assets.samples import sample_of
 from assets.upkeep.guard import require_whole
+from assets.withdrawals import finish_replays, land_released
 
 POOL = "dbt"
 OWNER = "team:data-platform"
@@ -124,33 +126,59 @@ def warehouse_assets(manifest: Mapping[str, Any], *, after: Iterable[dg.AssetKey
             if day > lake.day:
                 context.log.warning(_clock_is_behind(day, lake.day))
                 raise_alert(workspace.root, "clock_behind", str(day), _clock_is_behind(day, lake.day), run_id=context.run_id)
-            plan = next_build(workspace, as_of=day, full=config.full)
-            if plan is None:
-                context.log.info("nothing changed since the last build: dbt is not started")
-                yield from _unchanged(context, nodes)
-                yield from _unasked(context, set())
-                return
-            once = _Once()
-            for attempt in range(_ATTEMPTS):
-                build = _Build(context, workspace, manifest, plan)
-                try:
-                    require_whole(workspace, plan.raw_versions if plan.full else {**plan.raw_versions, **plan.model_versions})
-                    yield from once.only(build.run(dbt))
-                except BaseException:
-                    fail_build(workspace, plan)
-                    raise
-                if not build.failed or attempt + 1 == _ATTEMPTS or not (said := set_poison_aside(workspace, plan)):
+            _tell_of_replays(context, workspace, finish_replays(workspace, context.log.info))
+            once, told, full = _Once(), set[str](), config.full
+            while True:
+                plan = next_build(workspace, as_of=day, full=full)
+                if plan is not None:
+                    build = yield from _built(context, workspace, manifest, plan, dbt=dbt, day=day, full=full, once=once)
+                    told |= build.told
+                    full = False
+                if not _tell_of_replays(context, workspace, land_released(workspace, context.log.info)):
                     break
-                fail_build(workspace, plan)
-                for sentence in said:
-                    context.log.warning(sentence)
-                    raise_alert(workspace.root, "person_set_aside", plan.run_id, sentence, run_id=context.run_id)
-                plan = next_build(workspace, as_of=day, full=config.full, again=True) or plan
-            _close(context, workspace, plan, build)
-        yield from once.only(_unchanged(context, [n for n in nodes if n["unique_id"] not in build.told]))
+            if not told:
+                context.log.info("nothing changed since the last build: dbt is not started")
+        yield from once.only(_unchanged(context, [n for n in nodes if n["unique_id"] not in told]))
         yield from once.only(_unasked(context, once.answered))
 
     return warehouse
+
+
+def _built(
+    context: dg.AssetExecutionContext, workspace: Workspace, manifest: Mapping[str, Any], plan: BuildPlan, *, dbt: FastDbt, day: date, full: bool,
+    once: "_Once",
+) -> Generator[Any, None, "_Build"]:  # fmt: skip
+    """One build, again without the people on whose records it fails, and closed in the ledger."""
+    for attempt in range(_ATTEMPTS):
+        build = _Build(context, workspace, manifest, plan)
+        try:
+            require_whole(workspace, plan.raw_versions if plan.full else {**plan.raw_versions, **plan.model_versions})
+            yield from once.only(build.run(dbt))
+        except BaseException:
+            fail_build(workspace, plan)
+            raise
+        if not build.failed or attempt + 1 == _ATTEMPTS or not (said := set_poison_aside(workspace, plan)):
+            break
+        fail_build(workspace, plan)
+        for sentence in said:
+            context.log.warning(sentence)
+            raise_alert(workspace.root, "person_set_aside", plan.run_id, sentence, run_id=context.run_id)
+        plan = next_build(workspace, as_of=day, full=full, again=True) or plan
+    _close(context, workspace, plan, build)
+    return build
+
+
+def _tell_of_replays(context: dg.AssetExecutionContext, workspace: Workspace, done: Iterable[Replayed]) -> bool:
+    """Whether replays landed anything, so that models have to be built once more."""
+    landed = 0
+    for replayed in done:
+        landed += replayed.landed
+        if replayed.problem is not None:
+            context.log.warning(f"{replayed.key}: {replayed.problem}")
+            raise_alert(workspace.root, "replay_failed", str(replayed.key), replayed.problem, run_id=context.run_id)
+    if landed:
+        context.log.info(f"{landed} record(s) of people who consent again have landed")
+    return landed > 0
 
 
 def _clock_is_behind(day: date, today: date) -> str:

@@ -89,6 +89,8 @@ class Entity:
         person_level: Rows belong to a person, so reading needs consent.
         columns: The promised columns, in order.
         everybody: Of a table that holds no people: SQL that is true for rows on which any person's models may depend. None: no row is.
+        lands_after_withdrawal: Rows about somebody who has withdrawn land all the same: what they consent to, and samples of theirs, which
+            have to be destroyed.
     """
 
     family: str
@@ -97,6 +99,7 @@ class Entity:
     person_level: bool
     columns: tuple[Column, ...] = field(repr=False)
     everybody: str | None = None
+    lands_after_withdrawal: bool = False
 
     @property
     def key(self) -> str:
@@ -155,7 +158,12 @@ def _entity(family: str, name: str, body: Mapping[str, object]) -> Entity:
     everybody = str(body["everybody"]) if "everybody" in body else None
     if everybody is not None and body["person_level"]:
         raise ContractError(f"{family}.toml [{name}]: `everybody` is for tables that hold no people; rows of people touch their own person")
-    return Entity(family, name, str(body["grain"]), bool(body["person_level"]), parsed, everybody)
+    lands = bool(body.get("lands_after_withdrawal", False))
+    if lands and not body["person_level"]:
+        raise ContractError(
+            f"{family}.toml [{name}]: `lands_after_withdrawal` is for tables of people; what names nobody is about nobody who withdrew"
+        )
+    return Entity(family, name, str(body["grain"]), bool(body["person_level"]), parsed, everybody, lands)
 
 
 def _column(family: str, entity: str, name: str, text: str) -> Column:

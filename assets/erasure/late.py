@@ -29,25 +29,38 @@ class Late:
         ref: The file, by its neutral name.
         records: Their numbers in it.
         is_about_samples: Where a record names a sample, its holder has to destroy the sample.
+        is_stored: The landing store still has the bytes of these records.
     """
 
     key: DeliveryKey
     ref: str
     records: tuple[int, ...]
     is_about_samples: bool
+    is_stored: bool = True
 
 
 def late_records(workspace: Workspace) -> list[Late]:
     """Files whose bytes are still there, in the order of their deliveries."""
+    return [late for late in _all(workspace) if late.is_stored]
+
+
+def late_samples(workspace: Workspace) -> list[Late]:
+    """Files of biobanks with such records, in the order of their deliveries, whether the landing store still has them or not.
+
+    No model may say whose these samples are, so they are in no destruction manifest, and no disposal of them lands: the list only grows.
+    """
+    return [late for late in _all(workspace) if late.is_about_samples]
+
+
+def _all(workspace: Workspace) -> list[Late]:
     found: dict[tuple[DeliveryKey, str], list[int]] = {}
     for row in workspace.deliveries.quarantined(reason=Reason.ERASED_PERSON):
         key = DeliveryKey(row["site"], row["feed"], row["delivery_id"])
         found.setdefault((key, row["ref"]), []).append(int(row["row_number"]))
     touched = {key: workspace.erasures.stored(key) for key, _ in found}
     return [
-        Late(key, ref, tuple(sorted(numbers)), key.feed in _OF_SAMPLES)
+        Late(key, ref, tuple(sorted(numbers)), key.feed in _OF_SAMPLES, not _hashes(workspace, key, ref) <= touched[key].keys())
         for (key, ref), numbers in sorted(found.items(), key=lambda item: (str(item[0][0]), item[0][1]))
-        if not _hashes(workspace, key, ref) <= touched[key].keys()
     ]
 
 

@@ -45,7 +45,7 @@ def preview(workspace: Workspace, people: Sequence[int]) -> Preview:
     """Say what `biodam erase` would do to these people together, reading every table once; changes nothing."""
     ids = erased.aliases(workspace.vault, people)
     hits = {key: found for key in own_tables(workspace) if (found := find_rows(workspace.lake, key, ids)).rows}
-    files = landing_store.files_of_rows(workspace, numbers_of(hits))
+    files = landing_store.files_of_rows(workspace, numbers_of(workspace, hits, ids))
     rows_of_theirs: dict[tuple[str, str, str], int] = {}
     for key, found in hits.items():
         if not key.startswith("raw/people/"):

@@ -18,7 +18,7 @@ from __future__ import annotations
 import hmac
 import secrets
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from assets.erasure import artefacts, landing_store, receipt
@@ -26,6 +26,7 @@ from assets.erasure.facts import table_facts
 from assets.erasure.purge import purge
 from assets.erasure.samples import undestroyed
 from assets.erasure.search import residue, scanner_of, search_all
+from assets.formats.reasons import Reason
 from assets.lake.cut import Hits, cut_rows, find_rows
 from assets.lake.writer import Write
 from assets.landing.workspace import Workspace
@@ -103,13 +104,14 @@ def before_build(workspace: Workspace, erasure_id: str, say: Say = lambda _: Non
     say("destroying delivered files")
     scanner = scanner_of(workspace, subject)
     found = landing_store.search(workspace, scanner)
-    landing_store.destroy(workspace, erasure_id, landing_store.files_of_rows(workspace, numbers_of(hits)), found, scanner)
+    numbers = numbers_of(workspace, hits, subject.ids)
+    landing_store.destroy(workspace, erasure_id, landing_store.files_of_rows(workspace, numbers), found, scanner)
     _note(workspace, erasure_id, "landing", {})
     for table, found_rows in sorted(hits.items()):
         say(f"writing {table} anew")
         _cut(workspace, erasure_id, table, found_rows, subject)
     workspace.commits.note_change(cause_of(erasure_id), subject.buckets)
-    workspace.erasures.release_set_aside(subject.ids)
+    workspace.erasures.release(subject.ids, reason=Reason.ERASED_PERSON, detail=Reason.ERASED_PERSON.sentence)
     artefacts.wipe_free_pages(workspace.erasures.engine)
     _note(workspace, erasure_id, "tables", {})
 
@@ -195,9 +197,9 @@ def own_tables(workspace: Workspace) -> list[str]:
     return [key for key in sorted(workspace.commits.latest_versions()) if key.startswith(OF_NO_BUILD)]
 
 
-def numbers_of(hits: Mapping[str, Hits]) -> dict[tuple[str, str, str], set[int]]:
-    """(site, delivery id, source file) -> numbers of the records from which rows came."""
-    numbers: dict[tuple[str, str, str], set[int]] = {}
+def numbers_of(workspace: Workspace, hits: Mapping[str, Hits], ids: Collection[int]) -> dict[tuple[str, str, str], set[int]]:
+    """(site, delivery id, source file) -> numbers of the records from which rows came, or that are held because the person withdrew."""
+    numbers = workspace.withdrawn.numbers_of(ids)
     for key, found in hits.items():
         for place, these in found.numbers.items() if not key.startswith("raw/people/") else ():
             numbers.setdefault(place, set()).update(these)

@@ -55,6 +55,10 @@ class Reason(StrEnum):
         "erased_person", "record", "The record is about a person who was erased; nothing of them may land again.",
         "Nothing is to be done. Where it is about a sample, the holder has to destroy the sample.",
     )  # fmt: skip
+    PERSON_WITHDRAWN = (
+        "person_withdrawn", "record", "The record came after the person it is about had withdrawn; nothing about them may land until they consent again.",
+        "Nothing is to be done: it lands by itself once the person consents again. The sender should learn that the person has withdrawn.",
+    )  # fmt: skip
     MISSING_VALUE = (
         "missing_value", "record", "A field that the contract requires is empty.",
         "`rule` names the field; ask the sender to fill it.",

@@ -8,6 +8,7 @@ from typing import Any
 
 import dagster as dg
 
+from assets.erasure.late import Late, late_samples
 from assets.erasure.standing import Standing, standings
 from assets.governance.markdown import table
 from assets.resources import LakeResource
@@ -24,7 +25,8 @@ HOLD = "erasures_are_finished_and_hold"
             group_name="upkeep",
             owners=["team:governance"],
             kinds={"markdown"},
-            description="Grain: one page a night. Each erasure with its receipt and the results that have to be reissued. It names nobody.",
+            description="Grain: one page a night. Each erasure with its receipt and the results that have to be reissued; samples that came after their donors were"
+            " erased. It names nobody.",
         )
     ],
     check_specs=[
@@ -35,8 +37,9 @@ HOLD = "erasures_are_finished_and_hold"
 )
 def erasures(lake: LakeResource) -> Iterator[Any]:
     """Look at every erasure again."""
-    found = standings(lake.workspace())
-    yield dg.Output(None, output_name="upkeep__erasures", metadata=metadata_of(found))
+    workspace = lake.workspace()
+    found = standings(workspace)
+    yield dg.Output(None, output_name="upkeep__erasures", metadata={**metadata_of(found), **metadata_of_samples(late_samples(workspace))})
     wrong = problems_of(found)
     yield dg.AssetCheckResult(
         passed=not wrong, asset_key=ERASURES, check_name=HOLD, metadata={"problems": dg.MetadataValue.md("\n".join(wrong) or "none")}
@@ -53,6 +56,17 @@ def metadata_of(found: Sequence[Standing]) -> dict[str, Any]:
         "people_erased": sum(s.people for s in found),
         "receipts": dg.MetadataValue.md(table(header, rows) if rows else "Nobody was erased."),
     }
+
+
+def metadata_of_samples(found: Sequence[Late]) -> dict[str, Any]:
+    """How many records of biobanks came of people who were erased, and where they stand: only the holder can say which samples these are."""
+    header = ["site", "delivery", "file", "records", "in the landing store"]
+    rows = [
+        [late.key.site, str(late.key), late.ref, ", ".join(map(str, late.records)), "yes" if late.is_stored else "blanked"]
+        for late in found
+    ]
+    page = f"Each site has to look these records up in what it delivered, and destroy the samples they name.\n\n{table(header, rows)}"
+    return {"late_sample_records": sum(len(late.records) for late in found), "late_samples": dg.MetadataValue.md(page if rows else "none")}
 
 
 def problems_of(found: Sequence[Standing]) -> list[str]:

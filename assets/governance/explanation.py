@@ -61,6 +61,7 @@ class Explanation:
         questions: Rows of the audit that name the person: at, who, action.
         builds: Finished builds since the oldest row of the audit, and the last.
         set_aside: Why builds leave the person out; empty where they do not.
+        held: Records that came after the person had withdrawn, and are in no table until they consent again.
     """
 
     person_id: int
@@ -73,6 +74,7 @@ class Explanation:
     questions: tuple[Mapping[str, Any], ...] = ()
     builds: Mapping[str, Any] = field(default_factory=dict)
     set_aside: str = ""
+    held: int = 0
 
 
 def explain(workspace: Workspace, person_id: int, bucket: int) -> Explanation:
@@ -96,7 +98,7 @@ def explain(workspace: Workspace, person_id: int, bucket: int) -> Explanation:
         person_id, bucket, aliases, sites=tuple(sorted({s for p in places if p.table.startswith(_PEOPLE) for s in p.rows if s})),
         places=tuple(p for p in places if not p.table.startswith((*_PEOPLE, MEMBER))), results=results, set_aside=reason,
         reads=tuple(_reads(workspace, {p.table.rpartition("/")[2] for p in places if p.is_published})),
-        questions=tuple(_questions(workspace, ids)), builds=_builds(workspace),
+        questions=tuple(_questions(workspace, ids)), builds=_builds(workspace), held=workspace.withdrawn.count_of(ids),
     )  # fmt: skip
 
 

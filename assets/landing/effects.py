@@ -29,7 +29,7 @@ from assets.ledger.deliveries import DeliveryKey
 from assets.privacy.scrub import EntityRules
 
 TOMBSTONE = "tombstone"
-_MEMORY = "256MB"
+MEMORY = "256MB"
 _SHARE_ROWS = 500_000
 """Rows of the delivery grouped by record at a time: a group is a hash table's entry, and a delivery may be of any size."""
 MOST_LISTED = 10_000
@@ -80,7 +80,7 @@ def find_effects(lake: Lake, contract: Contract, rules: Mapping[str, EntityRules
     Returns:
         The effects. Asking again for the same delivery gives the same, or more where others landed since.
     """
-    with duckdb.connect(config={"memory_limit": _MEMORY, "temp_directory": str(lake.scratch)}) as connection:
+    with duckdb.connect(config={"memory_limit": MEMORY, "temp_directory": str(lake.scratch)}) as connection:
         search = _Search(connection, lake, contract, rules, key, brought)
         for name in brought.entities:
             search.look_at(contract.entities[name])

@@ -7,7 +7,7 @@ The spool is the last place where an identifier stands beside data; it is delete
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -38,8 +38,9 @@ def read_spool(*paths: Path) -> Iterator[pa.RecordBatch]:
 
 
 def resolve_people(
-    vault: Vault, spool: Path, *, contract: Contract, rules: Mapping[str, EntityRules], site: str, delivery: str, sequence: int = 0
-) -> Resolution:
+    vault: Vault, spool: Path, *, contract: Contract, rules: Mapping[str, EntityRules], site: str, delivery: str, sequence: int = 0,
+    unheard: Callable[[Resolution], Collection[str]] = lambda _: (),
+) -> Resolution:  # fmt: skip
     """Resolve every identifier of a delivery, each distinct one once.
 
     Args:
@@ -50,6 +51,7 @@ def resolve_people(
         site: Delivering site.
         delivery: Delivery key, for sightings and merge events.
         sequence: Sender's number of the delivery: the newest demographics of a person at a site hold.
+        unheard: Local identifiers of people of whom no demographics are kept, because they have withdrawn.
     """
     groups: list[list[Identifier]] = []
     weak: list[tuple[str, str]] = []
@@ -71,7 +73,8 @@ def resolve_people(
     found = vault.resolve(site=site, delivery=delivery, groups=groups, locals_=references, weak=weak)
     found.names = frozenset(words.name for words in said.values() if len(words.name) >= SHORTEST_NAME)
     if said:
-        homes = {local: home.person_id for local, home in found.homes.items() if home.bucket != ERASED}
+        without = unheard(found)
+        homes = {local: home.person_id for local, home in found.homes.items() if home.bucket != ERASED and local not in without}
         vault.keep_demographics(site, sequence, {homes[local]: words for local, words in said.items() if local in homes})
     return found
 

@@ -33,6 +33,7 @@ from assets.landing.collector import paused_collector
 from assets.landing.door import sha256_of, stored_folder
 from assets.landing.effects import MOST_LISTED, Brought, find_effects
 from assets.landing.files import FileJob
+from assets.landing.holding import CONSENTED, Held, Place, Spooled, held_row, records_about, refused_row, taken_from_others, withdrawn_of
 from assets.landing.identify import Pseudonymiser, number_repeats, read_spool, repeated_rows, resolve_people
 from assets.landing.job import LIMITS, build_job, file_jobs
 from assets.landing.manifest import Manifest, read_manifest
@@ -42,6 +43,7 @@ from assets.landing.workspace import Workspace
 from assets.ledger.deliveries import DeliveryKey, FileCount, QuarantineRow, Receipt
 from assets.ledger.headers import elements_of
 from assets.ledger.schema import DeliveryState
+from assets.ledger.withdrawn import HeldRecord
 from assets.privacy.pseudonyms import RecordSurrogates
 from assets.privacy.scrub import Rule, load_rules
 from assets.privacy.vault import Resolution
@@ -142,6 +144,7 @@ class _Delivery:
         self._receipts: dict[str, CommitReceipt] = {}
         self._repeated: dict[str, frozenset[int]] = {}
         self._withheld: Counter[tuple[str, str]] = Counter()
+        self._held = Held(())
 
     def land(self) -> Landing:
         counted = {f.index: self._count(f) for f in self._files}
@@ -152,6 +155,7 @@ class _Delivery:
             return _refuse(self._workspace, self._key, refused[0], refused[1])
         self._balance({i: c.records for i, c in counted.items()})
         resolution = self._resolve()
+        self._hold(resolution)
         rows, versions, duplicates, buckets = self._write(resolution)
         return self._close({i: c.records for i, c in counted.items()}, rows, versions, duplicates, buckets, resolution)
 
@@ -251,6 +255,7 @@ class _Delivery:
                 site=self._key.site,
                 delivery=self._cause.partition(" ")[2],
                 sequence=self._sequence,
+                unheard=lambda resolution: withdrawn_of(self._workspace, self._key.site, resolution),
             )
             merged.people.update(found.people)
             merged.homes.update(found.homes)
@@ -258,6 +263,27 @@ class _Delivery:
             merged.conflicts += found.conflicts
             merged.names |= found.names
         return merged
+
+    def _hold(self, resolution: Resolution) -> None:
+        """Decide which records are about people who have withdrawn; what was decided before a kill stands."""
+        spooled = list(self._spooled())
+        is_about_people = any(entity.person_level and not entity.lands_after_withdrawal for entity, _ in spooled)
+        if not is_about_people or self._workspace.sites[self._key.site].legal_basis != CONSENTED:
+            return
+        refs = {f.index: f.ref for f in self._files}
+        found = self._about_withdrawn(resolution)
+        held = [HeldRecord(file, number, person, refs[file]) for (file, number), people in found.items() for person in people]
+        fixed = self._workspace.withdrawn.begin_landing(self._key, held)
+        self._held = Held((h.file_index, h.row_number) for h in fixed)
+
+    def _about_withdrawn(self, resolution: Resolution) -> dict[Place, set[int]]:
+        """Records about people who have withdrawn, with the people, but for those that are taken from somebody else."""
+        found = records_about(withdrawn_of(self._workspace, self._key.site, resolution), self._parsed())
+        taken = taken_from_others(self._workspace, self._key.site, found.keys(), self._parsed())
+        return {place: people for place, people in found.items() if place not in taken}
+
+    def _parsed(self) -> Spooled:
+        return Spooled(list(self._spooled()), load_rules(self._contract.family), self._whole_files)
 
     def _write(self, resolution: Resolution) -> tuple[dict[str, int], dict[str, int], Counter[int], set[int]]:
         surrogates = RecordSurrogates(self._workspace.vault.key, self._key.site)
@@ -275,7 +301,7 @@ class _Delivery:
             maker = Pseudonymiser(entity, rules, surrogates, resolution.homes, names=resolution.names)
             if maker.parent_rule is not None:
                 maker.parents = parents[str(maker.parent_rule.scope)].people()
-            ranks = self._ranks(paths)
+            ranks = self._ranks(entity, paths)
             ids = _record_ids(maker, paths, ranks)
             dropped = self._duplicates(maker, paths, ids, ranks)
             written = _Written()
@@ -293,11 +319,12 @@ class _Delivery:
         self._write_people(resolution)
         return rows, versions, duplicates, buckets - {NOBODY, ERASED}
 
-    def _ranks(self, paths: tuple[Path, ...]) -> np.ndarray | None:
+    def _ranks(self, entity: Entity, paths: tuple[Path, ...]) -> np.ndarray | None:
         """Order in which rows are numbered and compared: rows that land now before rows that may land one day. None: as delivered."""
-        if not self._whole_files:
+        if not self._whole_files and not self._held:
             return None
-        ranks = [np.isin(b["_file"].to_numpy(), list(self._whole_files)).astype(np.int64) for b in read_spool(*paths)]
+        whole = list(self._whole_files)
+        ranks = [(np.isin(b["_file"].to_numpy(), whole) | self._held.mask(entity, b)).astype(np.int64) for b in read_spool(*paths)]
         return np.concatenate(ranks or [np.empty(0, np.int64)])  # a table of which all rows were taken back has no batch
 
     def _chosen(self, entity: Entity, batch: pa.RecordBatch) -> np.ndarray:
@@ -328,6 +355,8 @@ class _Delivery:
             files = batch["_file"].to_numpy()
             if self._whole_files:
                 keep &= ~np.isin(files, list(self._whole_files))
+            if self._held:
+                keep &= ~self._set_held_aside(maker.entity, batch, keep, refs)
             repeats = dropped[(dropped >= position) & (dropped < end)] - position
             twice = np.zeros(batch.num_rows, bool)
             twice[repeats] = True
@@ -356,13 +385,20 @@ class _Delivery:
             self._quarantine.append(orphan_row(int(files[at]), ref, number, rule.path))
         return orphans
 
+    def _set_held_aside(self, entity: Entity, batch: pa.RecordBatch, keep: np.ndarray, refs: Mapping[int, str]) -> np.ndarray:
+        """Quarantine rows of records that are held; a mask of them. A repeated one is no duplicate: no row of it has landed."""
+        held: np.ndarray = self._held.mask(entity, batch) & keep
+        for at in np.flatnonzero(held).tolist() if self._is_counted(entity) else ():
+            file = batch["_file"][at].as_py()
+            self._quarantine.append(held_row(file, refs[file], batch["_row_number"][at].as_py()))
+        return held
+
     def _set_erased_aside(self, entity: Entity, columns: Mapping[str, pa.Array], files: np.ndarray, keep: np.ndarray) -> np.ndarray:
         """Quarantine rows about people who were erased; a mask of them. Where a record fills several tables, its counted row stands for it."""
         erased: np.ndarray = np.asarray(columns["person_bucket"].to_numpy(zero_copy_only=False) == ERASED, dtype=bool) & keep
         for at in np.flatnonzero(erased).tolist() if self._is_counted(entity) else ():
             ref, number = columns["_source_file"][at].as_py(), columns["_row_number"][at].as_py()
-            reason = Reason.ERASED_PERSON
-            self._quarantine.append(QuarantineRow(int(files[at]), ref, number, None, 1, reason, None, reason.sentence))
+            self._quarantine.append(refused_row(Reason.ERASED_PERSON, int(files[at]), ref, number))
         return erased
 
     def _lineage(self, batch: pa.RecordBatch, files: np.ndarray, refs: Mapping[int, str]) -> dict[str, pa.Array]:

@@ -27,6 +27,7 @@ from assets.ledger.schema import open_ledger
 from assets.ledger.set_aside import SetAside
 from assets.ledger.stamps import Stamps
 from assets.ledger.upkeep import UpkeepBooks
+from assets.ledger.withdrawn import Withdrawn
 from assets.ledger.withheld import withheld_values
 from assets.privacy.keys import KeyProblem
 from assets.privacy.vault import Vault, open_vault
@@ -111,6 +112,11 @@ class Workspace:
     def set_aside(self) -> SetAside:
         """People whom builds leave out."""
         return SetAside(self._engine)
+
+    @cached_property
+    def withdrawn(self) -> Withdrawn:
+        """People who have withdrawn wholly, and what is held of them."""
+        return Withdrawn(self._engine)
 
     @cached_property
     def stamps(self) -> Stamps:

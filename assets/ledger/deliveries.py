@@ -9,13 +9,17 @@ import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
 from assets.ledger import schema
 from assets.ledger.schema import DELIVERY, QUARANTINE, REPLAY, TOLD, TRANSITIONS, DeliveryState
+from assets.ledger.withdrawn import end_landing, put_held
 from assets.ledger.withheld import keep_withheld
+
+if TYPE_CHECKING:
+    from assets.ledger.replays import ReplayReceipt
 
 
 class IllegalTransition(RuntimeError):
@@ -72,29 +76,6 @@ class Receipt:
     quarantine: Iterable[QuarantineRow] = field(default_factory=tuple)
     headers: Mapping[str, Sequence[str]] = field(default_factory=dict)
     withheld: Mapping[tuple[str, str], int] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class ReplayReceipt:
-    """What a replay did to one delivery, for `close_replayed`.
-
-    Attributes:
-        number: Which replay of the delivery it is, from 1.
-        settled: Ids of quarantine entries that count no more.
-        quarantine: Records of a file, quarantined whole until now, that are refused one by one.
-        counted: File index -> records, for files that were quarantined whole.
-        landed, duplicate: File index -> records that left the quarantine that way.
-        entities, versions: Entity -> rows added, and version of the raw table that added them.
-    """
-
-    number: int
-    settled: Sequence[int]
-    quarantine: Sequence[QuarantineRow]
-    counted: Mapping[int, int]
-    landed: Mapping[int, int]
-    duplicate: Mapping[int, int]
-    entities: Mapping[str, int]
-    versions: Mapping[str, int]
 
 
 def utc_now() -> str:
@@ -175,6 +156,7 @@ class Deliveries:
             totals = {n: sum(getattr(f, n) for f in receipt.files) for n in ("landed", "quarantined", "duplicate")}
             totals["delivered"] = sum(f.counted for f in receipt.files)
             connection.execute(DELIVERY.update().where(_is(DELIVERY, key)).values(**totals))
+            end_landing(connection, ident)
             self._move(connection, key, DeliveryState.LANDED, reason=None, detail=None)
 
     def close_duplicate(self, key: DeliveryKey, of: str, records: int) -> None:
@@ -280,6 +262,8 @@ class Deliveries:
                 where = sa.and_(_is(schema.DELIVERY_FILE, key), schema.DELIVERY_FILE.c.file_index == index)
                 connection.execute(schema.DELIVERY_FILE.update().where(where).values(**values))
             self._add_entities(connection, key, receipt)
+            put_held(connection, ident, receipt.held)
+            end_landing(connection, ident)
             c = schema.DELIVERY_FILE.c
             sums = sa.select(*(sa.func.sum(c[n]) for n in ("counted", "landed", "quarantined", "duplicate"))).where(
                 _is(schema.DELIVERY_FILE, key)

@@ -13,6 +13,7 @@ import sqlalchemy as sa
 
 from assets.ledger.deliveries import DeliveryKey, utc_now
 from assets.ledger.schema import METADATA, SET_ASIDE
+from assets.ledger.withdrawn import forget_withdrawn
 
 AUDIT = "audit"
 ERASURE = sa.Table(
@@ -162,10 +163,17 @@ class Erasures:
                 for row in rows:
                     yield table, "\n".join(str(value) for value in row if value is not None).encode("utf-8", "surrogateescape")
 
-    def release_set_aside(self, ids: Iterable[int]) -> None:
-        """Builds no longer have to leave these people out: they are nowhere."""
-        c = SET_ASIDE.c
+    def release(self, ids: Iterable[int], *, reason: str, detail: str) -> None:
+        """Builds no longer have to leave these people out, nor does landing have to wait for their consent: they are nowhere.
+
+        Args:
+            ids: Their person ids.
+            reason: Why records about them that were held stay in quarantine.
+            detail: The same as a sentence.
+        """
+        gone, c = list(ids), SET_ASIDE.c
         with self._engine.begin() as connection:
             known: set[int] = set(connection.execute(sa.select(c.person_id)).scalars())
-            for person in known.intersection(ids):
+            for person in known.intersection(gone):
                 connection.execute(SET_ASIDE.delete().where(c.person_id == person))
+            forget_withdrawn(connection, gone, reason=reason, detail=detail)

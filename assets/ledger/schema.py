@@ -1,7 +1,8 @@
 """Tables of the control database.
 
 Belongs here: SQLAlchemy Core table definitions and how a database is opened. Does not belong here: queries, the identity vault
-(its own database in `assets/privacy/vault_schema.py`), the audit (`audit`), anything about a person beyond a bucket number and, for people set aside, their person id.
+(its own database in `assets/privacy/vault_schema.py`), the audit (`audit`), anything about a person beyond a bucket number and, for people set aside
+and people who withdrew (`withdrawn`), their person id.
 """
 
 from __future__ import annotations

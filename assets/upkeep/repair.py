@@ -1,6 +1,6 @@
 """`biodam repair`: damaged tables back to what the ledger says they held.
 
-Belongs here: what is done about each finding of `verify`. Does not belong here: finding (`scrub`), parsing (`assets/landing/again`).
+Belongs here: what is done about each finding of `verify`. Does not belong here: finding (`scrub`), writing lost rows (`assets/landing/restoring`).
 
 | damaged | what is done | what is lost |
 |---|---|---|
@@ -33,7 +33,8 @@ from assets.lake.log_state import LogState
 from assets.lake.rollback import drop_checkpoints, make_checkpoint, roll_back
 from assets.lake.sql import sql_literal
 from assets.lake.versions import scan_of
-from assets.landing.again import CannotReplay, land_lost, restore_people
+from assets.landing.again import CannotReplay
+from assets.landing.restoring import land_lost, restore_people
 from assets.landing.workspace import Workspace
 from assets.ledger.deliveries import DeliveryKey, utc_now
 from assets.ledger.schema import DeliveryState

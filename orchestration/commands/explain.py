@@ -45,7 +45,7 @@ def _facts(found: Explanation, spells: list[dict[str, Any]]) -> dict[str, Any]:
     return {
         "person_id": found.person_id, "merged_ids": list(found.merged_ids), "sites": list(found.sites), "places": places, "consent": spells,
         "results": list(found.results), "reads": list(found.reads), "questions": list(found.questions), "builds": found.builds,
-        "set_aside": found.set_aside or None,
+        "set_aside": found.set_aside or None, "held": found.held,
     }  # fmt: skip
 
 
@@ -69,6 +69,10 @@ def _paragraphs(found: Explanation, spells: list[dict[str, Any]]) -> list[str]:
         + (table(["at", "who", "what"], [list(q.values()) for q in found.questions]) if found.questions else "nobody before."),
         f"Tables were built {found.builds['count']} time(s), last {found.builds['last'] or 'never'}.",
     ]
+    if found.held:
+        said.append(
+            f"{found.held} record(s) came after the person had withdrawn. They are in no table; they are read if the person consents again."
+        )
     if found.set_aside:
         said.append(f"Builds leave this person out until a record is corrected. {found.set_aside}")
     return said

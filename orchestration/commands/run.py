@@ -164,16 +164,17 @@ def _admit(workspace: Workspace, site: str | None, summary: Summary, say: Say) -
 
 
 def _build_is_due(settings: Settings, workspace: Workspace, *, sites_unchanged: bool) -> bool:
-    """True where models or catalogue are behind: open changes, new code, new site files, consent that ages, no catalogue."""
+    """True where models or catalogue are behind: open changes, new code, new site files, consent that ages or came again, no catalogue."""
     commits = workspace.commits
     last = commits.last_build()
     if last is None or not workspace.lake.catalogue.exists():
         return bool(workspace.deliveries.all_rows())
     from assets.planning import catalogue_is_current, consent_day, sync_reference
+    from assets.withdrawals import has_released
 
     day = consent_day(workspace, asked=settings.as_of, today=settings.day).isoformat()
     aged = last["as_of"] > day or consent_changes(last, day)
-    if aged or last["code_version"] != code_version() or not commits.pending().nothing:
+    if aged or last["code_version"] != code_version() or not commits.pending().nothing or has_released(workspace):
         return True
     return not catalogue_is_current(workspace) or (not sites_unchanged and (sync_reference(workspace) or _linkage_is_due(workspace)))
 

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import copy
+import re
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
+from assets.contracts.table import all_entities
 from assets.dbt_manifest import load_manifest
 from assets.governance.consent_check import fingerprint, models_going_round
 from assets.governance.consent_exceptions import EXCEPTIONS
 from assets.lake.plan import bucket_predicate
+from tests.conftest import REPOSITORY
 
 Manifest = dict[str, Any]
 STAGED = "model.biodam.stg_fhir__conditions"
@@ -205,3 +208,15 @@ def test_the_buckets_of_a_run_make_no_other_query() -> None:
         marks.add(fingerprint(query.format(template.replace("#", "r.person_bucket"), template.replace("#", "person_bucket"))))
     assert len(marks) == 1
     assert fingerprint(query.format("true", "false")) not in marks
+
+
+def test_only_what_consent_and_destruction_need_lands_of_people_who_have_withdrawn() -> None:
+    """A line more in a contract is a decision of the governance board."""
+    to_destroy = {key for reviewed in EXCEPTIONS.values() for key in reviewed.reads}
+    models = (REPOSITORY / "dbt_project" / "models").rglob("*.sql")
+    calls = re.findall(r"unconsented_rows\('(\w+)', '(\w+)'\)", "".join(path.read_text(encoding="utf-8") for path in models))
+    of_consent = {f"raw/{family}/{entity}" for family, entity in calls}
+    assert of_consent == {
+        "raw/cdisc_odm/consent_event", "raw/consent/event", "raw/fhir/consent", "raw/people/sighting", "raw/redcap/consent_event",
+    }  # fmt: skip
+    assert {e.key for e in all_entities() if e.lands_after_withdrawal} == to_destroy | of_consent | {"raw/people/link"}

@@ -12,13 +12,14 @@ from assets.lake import tables
 from assets.landing import door
 from assets.landing import land as landing
 from assets.landing.workspace import Workspace
-from assets.ledger import commits, deliveries
+from assets.ledger import commits, deliveries, withdrawn
 from assets.ledger.schema import DeliveryState
 from assets.privacy import vault
 
 OWNERS: dict[str, Any] = {
     "register": deliveries.Deliveries, "move": deliveries.Deliveries, "close_landed": deliveries.Deliveries, "record": commits.Commits,
     "note_change": commits.Commits, "resolve": vault.Vault, "append": tables, "run_child": landing, "rename": os,
+    "begin_landing": withdrawn.Withdrawn,
 }  # fmt: skip
 
 

@@ -16,6 +16,8 @@ import pytest
 from deltalake import DeltaTable
 
 from assets.landing.workspace import Workspace
+from assets.ledger.deliveries import DeliveryKey
+from assets.upkeep.verify import verify
 from tests.conftest import write_delivery
 from tests.faults.killing import land_all
 
@@ -78,6 +80,48 @@ def test_killed_landing_is_finished_by_the_next_run(tmp_path: Path, where: str) 
     assert _exit_code(_land(tmp_path, where)) == -signal.SIGKILL, "the step that should have been killed was not reached"
     assert _exit_code(_land(tmp_path)) == 0
     _check(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("where", "who", "records"),
+    [
+        ("begin_landing:1:before", "p3", 4),
+        ("begin_landing:1:after", "p2", 5),
+        ("append:1:after", "p2", 5),
+        ("close_landed:1:before", "p2", 5),
+    ],
+)
+def test_what_a_killed_landing_began_to_hold_is_held_though_the_person_consents_meanwhile(
+    tmp_path: Path, where: str, who: str, records: int
+) -> None:
+    """h11 asks for consent. p2 withdraws, late data is landed and killed, p2 consents again, and p3 withdraws, in a run of another site."""
+    write_delivery(tmp_path, "h11", "fhir_r4", "d1", {"Patient.ndjson": PATIENTS})
+    assert _exit_code(_land(tmp_path)) == 0
+    _withdraw(tmp_path, "p2")
+    write_delivery(tmp_path, "h11", "fhir_r4", "d2", {"Patient.ndjson": PATIENTS, "Condition.ndjson": CONDITIONS}, sequence=2)
+    assert _exit_code(_land(tmp_path, where)) == -signal.SIGKILL
+    _withdraw(tmp_path, "p3")
+    assert _exit_code(_land(tmp_path)) == 0
+    workspace = Workspace(tmp_path)
+    row = workspace.deliveries.get(DeliveryKey("h11", "fhir_r4", "d2")) or {}
+    assert (row["state"], row["landed"], row["quarantined"]) == ("landed", 25 - records, records)
+    held = {h.person_id for h in workspace.withdrawn.held(DeliveryKey("h11", "fhir_r4", "d2"))}
+    landed = DeltaTable(str(tmp_path / "tables" / "raw" / "fhir" / "condition")).to_pyarrow_table()["person_id"].to_pylist()
+    assert held == {_person(tmp_path, who)}
+    assert not held & set(landed)
+    assert len(landed) == 21 - records
+    assert verify(workspace, deep=True).findings == []
+
+
+def _person(lake: Path, number: str) -> int:
+    found = Workspace(lake).vault.find("h11", number)
+    assert found is not None
+    return found.person_id
+
+
+def _withdraw(lake: Path, *numbers: str) -> None:
+    gone = [{"person_id": _person(lake, n), "person_bucket": 0, "since": "2026-01-01"} for n in numbers]
+    Workspace(lake).withdrawn.replace(gone, buckets=None)
 
 
 @pytest.mark.slow

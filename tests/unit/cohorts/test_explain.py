@@ -5,6 +5,8 @@ from __future__ import annotations
 from assets.cohorts.definition import read_definition
 from assets.cohorts.freeze import preview, stamp_of, store
 from assets.governance.explanation import explain
+from assets.ledger.deliveries import DeliveryKey
+from assets.ledger.withdrawn import HeldRecord
 from tests.unit.cohorts.conftest import DAY, Country, bucket
 
 
@@ -27,7 +29,9 @@ def test_where_in_which_results_and_who_read_of_merged_ids_too(country: Country)
     workspace.set_aside.add(
         [{"person_id": 4, "bucket": 0, "ids": [2, 4], "places": []}], model="person", message="a date", code_version="1"
     )
+    workspace.withdrawn.begin_landing(DeliveryKey("h01", "emr_csv", "late"), [HeldRecord(0, 5, 2, "file1"), HeldRecord(0, 6, 6, "file1")])
     found = explain(workspace, 4, bucket(4))
+    assert found.held == 1
     assert found.merged_ids == (2,)
     assert {p.table: (p.count, p.is_published) for p in found.places} == {
         "omop/person": (2, True), "omop/condition_occurrence": (2, True), "standard/consent_relation": (2, False), "standard/consent_history": (2, False),

@@ -223,6 +223,7 @@ SEEN_ELSEWHERE = {
     "unclear_transaction", "not_odm", "no_dictionary",  # golden files cdisc_odm, redcap
     "missing_parent",  # tests/golden/test_claims.py
     "erased_person",  # tests/unit/erasure/test_steps.py
+    "person_withdrawn",  # tests/unit/landing/test_holding.py
     "unreadable_file", "record_count_differs",  # below; landing
     "missing_header", "bad_separators", "unsupported_message", "truncated_message", "batch_count_differs",  # tests/golden/test_hl7_v2.py
 }  # fmt: skip

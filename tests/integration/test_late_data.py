@@ -1,0 +1,150 @@
+"""Data that comes late about somebody who has withdrawn, from the file to the tables: held, counted, and landed when they consent again.
+
+| who | consent                                                             | comes late                                        |
+|-----|---------------------------------------------------------------------|---------------------------------------------------|
+| P1  | clinical and specimen, withdrawn from all on 2023-06-01, then again  | a diagnosis, a result (in two versions), specimen S9 |
+| P2  | clinical and specimen, withdrawn from specimens only                | a diagnosis                                       |
+| P3  | clinical                                                            | a diagnosis                                       |
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from deltalake import DeltaTable
+
+from assets.lake.extensions import open_duckdb
+from tests.conftest import CONSENT_HEADER, CONSENT_SITE, Biodam, write_delivery
+
+SITE = """site = "h90"
+name = "Test hospital with a biobank"
+kind = "hospital"
+legal_basis = "consented"
+owner = "data-team@biodam.invalid"
+[feeds.emr_csv]
+time_zone = "Asia/Seoul"
+[feeds.lims]
+time_zone = "Asia/Seoul"
+[codes.lab]
+"A1C" = {system = "LOINC", code = "4548-4", unit = "%"}
+"""
+PATIENTS = "patient_number,resident_number,birth_date,gender\n" + "".join(f"P{n},700101-1{n:05d}1,1970-01-01,F\n" for n in (1, 2, 3))
+SPECIMENS = "specimen_id,donor_id,sample_type,collected_at,amount_collected,amount_unit,custodian\n"
+
+
+def _consents(*rows: str) -> str:
+    return CONSENT_HEADER + "".join(f"{row}\n" for row in rows)
+
+
+def _event(name: str, patient: str, event: str, scope: str, day: str) -> str:
+    return f"{name},K{patient},,h90,{patient},{event},{scope},F1,1,patient,{day},,"
+
+
+def _diagnoses(*rows: tuple[str, str]) -> str:
+    return "diagnosis_number,patient_number,diagnosis_code,diagnosis_date\n" + "".join(f"{d},{p},E11.9,2022-03-01\n" for d, p in rows)
+
+
+def _results(*values: float) -> str:
+    head = "result_number,patient_number,lab_code,measured_at,result_value,unit\n"
+    return head + "".join(f"L1,P1,A1C,2022-04-01 08:00:00,{value},%\n" for value in values)
+
+
+def _begin(lake: Path) -> None:
+    write_delivery(lake, "h90", "emr_csv", "e1", {"patient.csv": PATIENTS, "diagnosis.csv": _diagnoses(("D1", "P1"), ("D2", "P2"))})
+    write_delivery(lake, "h90", "lims", "b1", {"specimen.csv": SPECIMENS + "S1,P1,Blood,2022-01-01 08:00,10,mL,h90\n"})
+    grants = [_event(f"{scope[0]}{p}", p, "grant", scope, "2020-01-01") for p in ("P1", "P2") for scope in ("clinical", "specimen")]
+    write_delivery(lake, "c90", "consent", "k1", {"event.csv": _consents(*grants, _event("c3", "P3", "grant", "clinical", "2020-01-01"))})
+
+
+def _withdraw(lake: Path) -> None:
+    events = _consents(_event("w1", "P1", "withdraw", "all", "2023-06-01"), _event("w2", "P2", "withdraw", "specimen", "2023-06-01"))
+    write_delivery(lake, "c90", "consent", "k2", {"event.csv": events}, sequence=2)
+
+
+def _come_late(lake: Path) -> None:
+    diagnoses = _diagnoses(("D11", "P1"), ("D12", "P2"), ("D13", "P3"))
+    files = {"diagnosis.csv": diagnoses, "lab_result.csv": _results(8.0, 8.1)}
+    write_delivery(lake, "h90", "emr_csv", "e2", files, sequence=2)
+    write_delivery(lake, "h90", "lims", "b2", {"specimen.csv": SPECIMENS + "S9,P1,Blood,2023-05-31 08:00,10,mL,u02\n"}, sequence=2)
+
+
+def _consent_again(lake: Path) -> None:
+    events = _consents(*(_event(f"a{scope[0]}", "P1", "reconsent", scope, "2023-09-01") for scope in ("clinical", "specimen")))
+    write_delivery(lake, "c90", "consent", "k3", {"event.csv": events}, sequence=3)
+
+
+def _raw(lake: Path, table: str) -> list[dict[str, Any]]:
+    return list(DeltaTable(str(lake / "tables" / "raw" / table)).to_pyarrow_table().to_pylist())
+
+
+def _in_tables(lake: Path, delivery: str) -> dict[str, int]:
+    """Raw table -> rows of a delivery."""
+    logs = sorted((lake / "tables" / "raw").glob("*/*/_delta_log"))
+    found = {"/".join(log.parts[-3:-1]): sum(r["_delivery_id"] == delivery for r in _raw(lake, "/".join(log.parts[-3:-1]))) for log in logs}
+    return {table: count for table, count in found.items() if count}
+
+
+def _to_destroy(lake: Path) -> list[tuple[Any, ...]]:
+    with open_duckdb() as connection:
+        table = f"delta_scan('{lake}/tables/governance/gov_specimen_destruction')"
+        return connection.execute(f"select custodian_code, is_destruction_confirmed from {table} order by custodian_code").fetchall()
+
+
+def _accounts(biodam: Biodam) -> dict[str, tuple[int, ...]]:
+    return {f["feed"]: (f["delivered"], f["landed"], sum(f["quarantined"].values()), f["duplicate"]) for f in biodam.status()["feeds"]}
+
+
+def _said(biodam: Biodam) -> dict[str, Any]:
+    said: dict[str, Any] = json.loads(biodam("run", "--json").stdout)
+    return said
+
+
+@pytest.fixture(scope="module")
+def withdrawn(tmp_path_factory: pytest.TempPathFactory) -> tuple[Biodam, Biodam]:
+    """A lake after P1 withdrew and data came late, and one in which the same deliveries came before anybody withdrew."""
+    folder = tmp_path_factory.mktemp("late")
+    (folder / "sites").mkdir()
+    (folder / "sites" / "h90.toml").write_text(SITE, encoding="utf-8")
+    (folder / "sites" / "c90.toml").write_text(CONSENT_SITE, encoding="utf-8")
+    environment = {"BIODAM_SITES": str(folder / "sites"), "BIODAM_AS_OF": "2024-01-01"}
+    late, in_time = (Biodam(folder / name, environment) for name in ("late", "in_time"))
+    _begin(late.lake)
+    late("run")
+    shutil.copytree(late.lake, in_time.lake)
+    _withdraw(late.lake)
+    late("run")
+    _come_late(late.lake)
+    late("run")
+    for deliver in (_come_late, _withdraw, _consent_again):
+        deliver(in_time.lake)
+    in_time("run", "--full")
+    return late, in_time
+
+
+def test_late_data_is_counted_and_in_no_table_and_a_late_specimen_is_named_for_destruction(withdrawn: tuple[Biodam, Biodam]) -> None:
+    late, _ = withdrawn
+    assert _in_tables(late.lake, "e2") == {"emr_csv/diagnosis": 2}, "those of P2, who withdrew from specimens only, and P3"
+    assert _in_tables(late.lake, "b2") == {"lims/specimen": 1}
+    feeds = {f["feed"]: f for f in late.status()["feeds"]}
+    assert feeds["emr_csv"]["quarantined"] == {"person_withdrawn": 3}
+    assert all(f["conserved"] for f in feeds.values())
+    assert _to_destroy(late.lake) == [("h90", False), ("u02", False)]
+    assert late.one("select count(*) from person") == 2
+
+
+def test_once_the_person_consents_again_every_table_is_as_if_the_data_had_come_in_time(withdrawn: tuple[Biodam, Biodam]) -> None:
+    """One run takes the word in and lands what was held; a replay by hand before it lands nothing. The other lake was built whole."""
+    late, in_time = withdrawn
+    assert "person_withdrawn" in late("quarantine", "replay").stdout
+    assert _in_tables(late.lake, "e2") == {"emr_csv/diagnosis": 2}
+    _consent_again(late.lake)
+    assert _said(late)["problems"] == []
+    assert _in_tables(late.lake, "e2") == {"emr_csv/diagnosis": 3, "emr_csv/lab_result": 2}
+    assert _accounts(late) == _accounts(in_time)
+    assert late.fingerprints() == in_time.fingerprints()
+    assert _to_destroy(late.lake) == []
+    assert not _said(late)["built"], "nothing is left to do"
