@@ -41,6 +41,7 @@ def _may_link(biodam: Biodam, *, may: bool) -> None:
         (Path(biodam.environment["BIODAM_SITES"]) / f"{site}.toml").write_text(text, encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_a_steward_answers_and_a_hospital_that_is_left_out_is_asked_about_nowhere(biodam: Biodam) -> None:
     _may_link(biodam, may=False)
     biodam("run")

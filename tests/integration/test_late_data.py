@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -103,9 +104,16 @@ def _said(biodam: Biodam) -> dict[str, Any]:
     return said
 
 
+@dataclass(frozen=True)
+class Lakes:
+    """A lake after P1 withdrew and data came late, and one, not built yet, that took in what came before."""
+
+    late: Biodam
+    in_time: Biodam
+
+
 @pytest.fixture(scope="module")
-def withdrawn(tmp_path_factory: pytest.TempPathFactory) -> tuple[Biodam, Biodam]:
-    """A lake after P1 withdrew and data came late, and one in which the same deliveries came before anybody withdrew."""
+def lakes(tmp_path_factory: pytest.TempPathFactory) -> Lakes:
     folder = tmp_path_factory.mktemp("late")
     (folder / "sites").mkdir()
     (folder / "sites" / "h90.toml").write_text(SITE, encoding="utf-8")
@@ -119,14 +127,11 @@ def withdrawn(tmp_path_factory: pytest.TempPathFactory) -> tuple[Biodam, Biodam]
     late("run")
     _come_late(late.lake)
     late("run")
-    for deliver in (_come_late, _withdraw, _consent_again):
-        deliver(in_time.lake)
-    in_time("run", "--full")
-    return late, in_time
+    return Lakes(late, in_time)
 
 
-def test_late_data_is_counted_and_in_no_table_and_a_late_specimen_is_named_for_destruction(withdrawn: tuple[Biodam, Biodam]) -> None:
-    late, _ = withdrawn
+def test_late_data_is_counted_and_in_no_table_and_a_late_specimen_is_named_for_destruction(lakes: Lakes) -> None:
+    late = lakes.late
     assert _in_tables(late.lake, "e2") == {"emr_csv/diagnosis": 2}, "those of P2, who withdrew from specimens only, and P3"
     assert _in_tables(late.lake, "b2") == {"lims/specimen": 1}
     feeds = {f["feed"]: f for f in late.status()["feeds"]}
@@ -136,9 +141,13 @@ def test_late_data_is_counted_and_in_no_table_and_a_late_specimen_is_named_for_d
     assert late.one("select count(*) from person") == 2
 
 
-def test_once_the_person_consents_again_every_table_is_as_if_the_data_had_come_in_time(withdrawn: tuple[Biodam, Biodam]) -> None:
-    """One run takes the word in and lands what was held; a replay by hand before it lands nothing. The other lake was built whole."""
-    late, in_time = withdrawn
+@pytest.mark.slow
+def test_once_the_person_consents_again_every_table_is_as_if_the_data_had_come_in_time(lakes: Lakes) -> None:
+    """One run takes the word in and lands what was held; a replay by hand before it lands nothing. The other lake is built whole."""
+    late, in_time = lakes.late, lakes.in_time
+    for deliver in (_come_late, _withdraw, _consent_again):
+        deliver(in_time.lake)
+    in_time("run", "--full")
     assert "person_withdrawn" in late("quarantine", "replay").stdout
     assert _in_tables(late.lake, "e2") == {"emr_csv/diagnosis": 2}
     _consent_again(late.lake)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from assets.privacy.demographics import Demographics
-from assets.privacy.likeness import count_left_out
+from assets.privacy.likeness import count_left_out, has_changed
 from assets.privacy.linkage import link_people
 from assets.privacy.review import NoSuchReview, accept, open_reviews, reject
 from assets.privacy.vault import Identifier, Vault, open_vault
@@ -53,6 +53,16 @@ def test_people_of_a_site_left_out_start_no_process_and_are_counted(
         assert count_left_out(connection) == {"h2": 1}
     again = link_people(vault, tmp_path, NO)
     assert (again.descriptions, again.left_out) == (0, 0)
+
+
+def test_there_is_something_to_do_where_site_files_leave_others_out_than_the_last_linkage(vault: Vault, tmp_path: Path) -> None:
+    def changed(said: dict[str, bool]) -> bool:
+        with vault.transaction() as (connection, _):
+            return has_changed(connection, said)
+
+    assert (changed(YES), changed(NO)) == (False, True), "at first all take part"
+    link_people(vault, tmp_path, NO)
+    assert (changed(YES), changed(NO), changed({})) == (True, False, False), "a site without a file stays as it was"
 
 
 def test_the_others_are_compared_all_the_same(vault: Vault, tmp_path: Path) -> None:
