@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import json
 import shutil
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -104,34 +103,23 @@ def _said(biodam: Biodam) -> dict[str, Any]:
     return said
 
 
-@dataclass(frozen=True)
-class Lakes:
-    """A lake after P1 withdrew and data came late, and one, not built yet, that took in what came before."""
-
-    late: Biodam
-    in_time: Biodam
-
-
 @pytest.fixture(scope="module")
-def lakes(tmp_path_factory: pytest.TempPathFactory) -> Lakes:
+def late(tmp_path_factory: pytest.TempPathFactory) -> Biodam:
+    """A lake after P1 withdrew and data came late."""
     folder = tmp_path_factory.mktemp("late")
     (folder / "sites").mkdir()
     (folder / "sites" / "h90.toml").write_text(SITE, encoding="utf-8")
     (folder / "sites" / "c90.toml").write_text(CONSENT_SITE, encoding="utf-8")
-    environment = {"BIODAM_SITES": str(folder / "sites"), "BIODAM_AS_OF": "2024-01-01"}
-    late, in_time = (Biodam(folder / name, environment) for name in ("late", "in_time"))
-    _begin(late.lake)
-    late("run")
-    shutil.copytree(late.lake, in_time.lake)
-    _withdraw(late.lake)
-    late("run")
-    _come_late(late.lake)
-    late("run")
-    return Lakes(late, in_time)
+    lake = Biodam(folder / "lake", {"BIODAM_SITES": str(folder / "sites"), "BIODAM_AS_OF": "2024-01-01"})
+    _begin(lake.lake)
+    _withdraw(lake.lake)
+    lake("run")
+    _come_late(lake.lake)
+    lake("run")
+    return lake
 
 
-def test_late_data_is_counted_and_in_no_table_and_a_late_specimen_is_named_for_destruction(lakes: Lakes) -> None:
-    late = lakes.late
+def test_late_data_is_counted_and_in_no_table_and_a_late_specimen_is_named_for_destruction(late: Biodam) -> None:
     assert _in_tables(late.lake, "e2") == {"emr_csv/diagnosis": 2}, "those of P2, who withdrew from specimens only, and P3"
     assert _in_tables(late.lake, "b2") == {"lims/specimen": 1}
     feeds = {f["feed"]: f for f in late.status()["feeds"]}
@@ -142,12 +130,16 @@ def test_late_data_is_counted_and_in_no_table_and_a_late_specimen_is_named_for_d
 
 
 @pytest.mark.slow
-def test_once_the_person_consents_again_every_table_is_as_if_the_data_had_come_in_time(lakes: Lakes) -> None:
-    """One run takes the word in and lands what was held; a replay by hand before it lands nothing. The other lake is built whole."""
-    late, in_time = lakes.late, lakes.in_time
-    for deliver in (_come_late, _withdraw, _consent_again):
+def test_once_the_person_consents_again_every_table_is_as_if_the_data_had_come_in_time(late: Biodam, tmp_path: Path) -> None:
+    """One run takes the word in and lands what was held; a replay by hand before it lands nothing. The other lake has the same vault, so the same person ids."""
+    in_time = Biodam(tmp_path / "in_time", late.environment)
+    shutil.copytree(late.lake / "vault", in_time.lake / "vault")
+    for deliver in (_begin, _come_late):
         deliver(in_time.lake)
-    in_time("run", "--full")
+    in_time("run")
+    for deliver in (_withdraw, _consent_again):
+        deliver(in_time.lake)
+    in_time("run")
     assert "person_withdrawn" in late("quarantine", "replay").stdout
     assert _in_tables(late.lake, "e2") == {"emr_csv/diagnosis": 2}
     _consent_again(late.lake)
