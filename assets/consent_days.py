@@ -10,15 +10,14 @@ asked of all buckets again: a lake of a million people holds millions of spells 
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Collection
-from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
 import duckdb
 
 from assets.lake.commits import read_snapshot
+from assets.lake.durable import replace_file
 from assets.lake.versions import files_of
 from assets.landing.workspace import Workspace
 
@@ -74,11 +73,7 @@ def note_days(workspace: Workspace, *, run_id: str, last_run: str | None, as_of:
         days = _asked(workspace, as_of, None)
     else:
         days = {**{b: day for b, day in known.items() if b not in set(buckets)}, **_asked(workspace, as_of, buckets)}
-    path = _path(workspace)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(".tmp")
-    temporary.write_text(json.dumps({"run_id": run_id, "days": {str(b): days[b] for b in sorted(days)}}), encoding="utf-8")
-    os.replace(temporary, path)
+    replace_file(_path(workspace), json.dumps({"run_id": run_id, "days": {str(b): days[b] for b in sorted(days)}}).encode())
     return min(days.values(), default=None)
 
 
@@ -97,20 +92,17 @@ def _kept(workspace: Workspace, run_id: str) -> dict[int, str] | None:
 def _asked(workspace: Workspace, after: date, buckets: Collection[int] | None) -> dict[int, str]:
     """Bucket -> first day after `after` on which consent of its people changes, asked of the tables; buckets without one are left out."""
     found: dict[int, str] = {}
-    folders = None if buckets is None else {f"person_bucket={b}" for b in buckets}
     for key, query in ((CONSENT_HISTORY, _SPELLS), (CONSENT_EVENTS, _EVENTS)):
         version = workspace.commits.latest_version(key)
         if version is None:
             continue
-        snapshot = read_snapshot(workspace.lake, key, version)
-        files = {path: rows for path, rows in snapshot.files.items() if folders is None or path.parent.name in folders}
-        if not files:
+        snapshot = read_snapshot(workspace.lake, key, version).of_buckets(buckets)
+        if not snapshot.files:
             continue
         # literals only: a bound parameter makes DuckDB import pandas, about 1 CPU s; the Delta extension costs as much to load
         days = query.replace("#", f"date '{after}'")
         with duckdb.connect() as connection:
-            kept = files_of(replace(snapshot, files=files))
-            for bucket, day in connection.execute(f"with kept as (from {kept}) {days} group by person_bucket").fetchall():
+            for bucket, day in connection.execute(f"with kept as (from {files_of(snapshot)}) {days} group by person_bucket").fetchall():
                 if day is not None:
                     found[bucket] = min(found.get(bucket, day.isoformat()), day.isoformat())
     return found

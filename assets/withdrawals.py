@@ -10,7 +10,6 @@ consent that merely ran out, or that an event nobody understands ended, may be r
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from dataclasses import replace
 
 import duckdb
 
@@ -21,6 +20,7 @@ from assets.lake.versions import files_of
 from assets.landing.again import CannotReplay, Replayed, replay
 from assets.landing.holding import CONSENTED
 from assets.landing.land import ConservationError
+from assets.landing.links import newest_links
 from assets.landing.workspace import Workspace
 from assets.ledger.deliveries import DeliveryKey, IllegalTransition
 from assets.quiet import break_quiet
@@ -31,7 +31,7 @@ _COLUMNS = {
     "withdrawal": "null::bigint as person_id, null::integer as person_bucket, null::varchar as scope_code, null::date as withdrawn_date",
     "history": "null::bigint as person_id, null::varchar as scope_code",
     "relation": "null::bigint as person_id, null::varchar as legal_basis",
-    "link": "null::bigint as alias_person_id, null::bigint as person_id, 0 as _sequence, null::timestamptz as _landed_at",
+    "link": "null::bigint as alias_person_id, null::bigint as person_id, null::integer as person_bucket, 0 as _sequence, null::timestamptz as _landed_at",
 }
 
 
@@ -59,11 +59,7 @@ def note_withdrawn(workspace: Workspace, *, buckets: Collection[int] | None, lef
                 and person_id not in (select person_id from (from history select person_id, scope_code except from withdrawal select person_id, scope_code))
             group by all
         ),
-        alias as (
-            select alias_person_id, person_id
-            from link
-            qualify row_number() over (partition by alias_person_id order by _sequence desc, _landed_at desc, person_id) = 1
-        )
+        alias as {newest_links("link")}
         select person_id, person_bucket, since from gone
         union all
         select alias.alias_person_id, gone.person_bucket, gone.since from gone inner join alias using (person_id)
@@ -84,11 +80,7 @@ def _files(workspace: Workspace, key: str, buckets: Collection[int] | None) -> s
     version = workspace.commits.latest_version(key)
     if version is None:
         return None
-    snapshot = read_snapshot(workspace.lake, key, version)
-    if buckets is not None and "person_bucket" in snapshot.partition_by:
-        folders = {f"person_bucket={bucket}" for bucket in buckets}
-        kept = {path: size for path, size in snapshot.files.items() if folders.intersection(path.parts)}
-        snapshot = replace(snapshot, files=kept)
+    snapshot = read_snapshot(workspace.lake, key, version).of_buckets(buckets)
     return files_of(snapshot, union_by_name=True) if snapshot.files else None
 
 

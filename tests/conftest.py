@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import duckdb
 import hypothesis
@@ -24,6 +24,9 @@ from tests.faults.report import (  # noqa: F401 - hooks
     pytest_terminal_summary,
 )
 from tests.scheduling import pytest_xdist_make_scheduler  # noqa: F401 - a hook
+
+if TYPE_CHECKING:
+    from assets.landing.workspace import Workspace
 
 hypothesis.settings.register_profile(
     "same everywhere", deadline=None, derandomize=True, database=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
@@ -82,6 +85,18 @@ Deliver = Callable[..., Path]
 def deliver() -> Deliver:
     """Write a closed delivery into the inbox of a lake."""
     return write_delivery
+
+
+def land_all(workspace: Workspace) -> None:
+    """Take in what is closed and land it, as a run does, without building anything."""
+    from assets.landing.door import admit, closed_folders
+    from assets.landing.land import land
+    from assets.ledger.schema import DeliveryState
+
+    for folder in closed_folders(workspace.lake.inbox):
+        admit(workspace, folder)
+    for key in workspace.deliveries.in_state(DeliveryState.ACCEPTED):
+        land(workspace, key)
 
 
 def write_delivery(

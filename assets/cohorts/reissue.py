@@ -30,16 +30,13 @@ from assets.cohorts.evaluate import (
 )
 from assets.cohorts.freeze import find, request_of, stored
 from assets.governance.data_use import SMALL_CELL, withheld
+from assets.landing.links import newest_links
 from assets.landing.workspace import Workspace
 from assets.ledger.stamps import Stamp
 
 LINK = "raw/people/link"
 WITHDREW, ENDED, ERASED, MERGED = "withdrew", "consent ended", "erased", "merged with another member"
-_NEWEST = """
-    (select alias_person_id, person_id, person_bucket from (
-        select *, row_number() over (partition by alias_person_id order by _sequence desc, _landed_at desc, person_id) as n from link
-    ) where n = 1)
-"""
+_NEWEST = newest_links("link")
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from assets.contracts.table import Entity, load_contract
 from assets.lake.extensions import open_duckdb
 from assets.lake.paths import Lake
 from assets.lake.versions import scan_of
+from assets.landing.links import newest_links
 
 RELATION = "standard/consent_relation"
 _LINKS, _SITES, _TOMBSTONES = "raw/people/link", "reference/site", "raw/fhir/tombstone"
@@ -103,15 +104,14 @@ def _find_people(connection: duckdb.DuckDBPyConnection, scans: Mapping[str, str]
         from {scans[RELATION]}
         where person_id in (select person_id {bounded})
     """)
-    links = "select null::bigint as alias_person_id, null::bigint as person_id where false"
-    if _LINKS in scans:
-        links = f"""
-            select alias_person_id, person_id from {scans[_LINKS]}
-            qualify row_number() over (partition by alias_person_id order by _sequence desc, _landed_at desc, person_id) = 1
-        """
+    links = (
+        newest_links(scans[_LINKS])
+        if _LINKS in scans
+        else "(select null::bigint as alias_person_id, null::bigint as person_id where false)"
+    )
     connection.execute(f"""
         create table who as
-        with link as ({links}), people as (select distinct person_id from consent)
+        with link as {links}, people as (select distinct person_id from consent)
         select alias_person_id as known_as, person_id from link semi join people using (person_id)
         union all
         select person_id, person_id from people where person_id not in (select alias_person_id from link)

@@ -8,8 +8,8 @@ handle (deltalake 1.6.6).
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypedDict
 from urllib.parse import unquote
@@ -87,6 +87,13 @@ class Snapshot:
     def rows(self) -> int:
         """Rows of the version, by the log's own count."""
         return sum(self.files.values())
+
+    def of_buckets(self, buckets: Collection[int] | None) -> Snapshot:
+        """Only files of some buckets of people; all where None, or where the table does not lie by bucket: rows have to be told apart then."""
+        if buckets is None or "person_bucket" not in self.partition_by:
+            return self
+        folders = {f"person_bucket={bucket}" for bucket in buckets}
+        return replace(self, files={path: rows for path, rows in self.files.items() if folders.intersection(path.parts)})
 
 
 def log_folder(lake: Lake, table_key: str) -> Path:

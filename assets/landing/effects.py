@@ -67,6 +67,19 @@ class Brought:
     repeated: Mapping[str, frozenset[int]] = field(default_factory=dict)
 
 
+def files_of_site(lake: Lake, entity: Entity, site: str) -> list[Path]:
+    """Data files of a raw table with rows of a site."""
+    if not (lake.table(entity.key) / "_delta_log").is_dir():
+        return []
+    return [path for path in read_snapshot(lake, entity.key).files if f"site={site}" in path.parts]
+
+
+def rows_in(files: Iterable[Path]) -> str | None:
+    """What to select from to read data files of a raw table, without its partition column; None where there are none."""
+    listed = ", ".join(sql_literal(str(path)) for path in files)
+    return f"read_parquet([{listed}], hive_partitioning = false, union_by_name = true)" if listed else None
+
+
 def find_effects(lake: Lake, contract: Contract, rules: Mapping[str, EntityRules], key: DeliveryKey, brought: Brought) -> Effects:
     """Look at what a delivery landed beside what its site had delivered before.
 
@@ -241,12 +254,8 @@ class _Search:
     def _table(self, entity: Entity) -> str | None:
         """The site's rows of an entity as a relation, or None where there are none."""
         if entity.name not in self._tables:
-            there = (self._lake.table(entity.key) / "_delta_log").is_dir()
-            part = f"site={self._key.site}"
-            files = [p for p in read_snapshot(self._lake, entity.key).files if part in p.parts] if there else []
-            self._files[entity.name] = files
-            listed = ", ".join(sql_literal(str(p)) for p in files)
-            self._tables[entity.name] = f"read_parquet([{listed}], hive_partitioning = false, union_by_name = true)" if files else None
+            self._files[entity.name] = files_of_site(self._lake, entity, self._key.site)
+            self._tables[entity.name] = rows_in(self._files[entity.name])
         return self._tables[entity.name]
 
     def _site_is_known(self) -> bool:

@@ -21,9 +21,7 @@ import pyarrow.compute as pc
 
 from assets.contracts.table import ERASED, Entity
 from assets.formats.reasons import Reason
-from assets.lake.commits import read_snapshot
-from assets.lake.sql import sql_literal
-from assets.landing.effects import MEMORY, MOST_LISTED
+from assets.landing.effects import MEMORY, MOST_LISTED, files_of_site, rows_in
 from assets.landing.identify import read_spool
 from assets.landing.workspace import Workspace
 from assets.ledger.deliveries import QuarantineRow
@@ -120,14 +118,11 @@ def taken_from_others(workspace: Workspace, site: str, places: Collection[Place]
 
 def _ids_of_others(workspace: Workspace, entity: Entity, site: str, ids: Collection[int]) -> set[int]:
     """Those of some record ids of which a site's earlier row is about somebody who has not withdrawn."""
-    if not (workspace.lake.table(entity.key) / "_delta_log").is_dir():
-        return set()
-    files = [sql_literal(str(p)) for p in read_snapshot(workspace.lake, entity.key).files if f"site={site}" in p.parts]
-    if not files:
+    source = rows_in(files_of_site(workspace.lake, entity, site))
+    if source is None:
         return set()
     wanted = sorted(ids)
     with duckdb.connect(config={"memory_limit": MEMORY, "temp_directory": str(workspace.lake.scratch)}) as connection:
-        source = f"read_parquet([{', '.join(files)}], hive_partitioning = false, union_by_name = true)"
         rows = [
             row
             for start in range(0, len(wanted), MOST_LISTED)

@@ -278,8 +278,9 @@ class _Delivery:
 
     def _about_withdrawn(self, resolution: Resolution) -> dict[Place, set[int]]:
         """Records about people who have withdrawn, with the people, but for those that are taken from somebody else."""
-        found = records_about(withdrawn_of(self._workspace, self._key.site, resolution), self._parsed())
-        taken = taken_from_others(self._workspace, self._key.site, found.keys(), self._parsed())
+        parsed = self._parsed()
+        found = records_about(withdrawn_of(self._workspace, self._key.site, resolution), parsed)
+        taken = taken_from_others(self._workspace, self._key.site, found.keys(), parsed)
         return {place: people for place, people in found.items() if place not in taken}
 
     def _parsed(self) -> Spooled:

@@ -26,6 +26,14 @@ SITE = "vault"
 _APP = "identity~link"
 
 
+def newest_links(source: str) -> str:
+    """SQL: the newest statement about each alias, of rows of `raw/people/link`; chains are flattened when they are landed. The models have it as a macro."""
+    return f"""(
+        select alias_person_id, person_id, person_bucket from {source}
+        qualify row_number() over (partition by alias_person_id order by _sequence desc, _landed_at desc, person_id) = 1
+    )"""
+
+
 def vault_exists(workspace: Workspace) -> bool:
     """Is there a vault? A lake that has not landed anything has none."""
     return workspace.vault_url is not None or workspace.lake.vault_database.exists()

@@ -7,15 +7,15 @@ last linkage. Does not belong here: the site file (`assets/sites`), comparing (`
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 
 import sqlalchemy as sa
 
+from assets.privacy.bulk import chunks
 from assets.privacy.review import OPEN, WITHDRAWN
 from assets.privacy.vault_schema import DEMOGRAPHIC, REVIEW, SETTING, read_rows
 
 _NAME = "sites_left_out"
-_CHUNK = 10_000
 
 
 def sites_left_out(connection: sa.Connection, allowed: Mapping[str, bool] | None = None) -> frozenset[str]:
@@ -73,13 +73,8 @@ def _withdraw(connection: sa.Connection, sites: Collection[str], out: Collection
     pairs = read_rows(
         connection, sa.select(REVIEW.c.id, REVIEW.c.left_person_id, REVIEW.c.right_person_id).where(REVIEW.c.state == OPEN, touches)
     )
-    for ids in _chunks(row[0] for row in pairs):
+    for ids in chunks(row[0] for row in pairs):
         connection.execute(REVIEW.update().where(REVIEW.c.id.in_(ids)).values(state=WITHDRAWN))
-    for people in _chunks({person for row in pairs for person in row[1:]}):
+    for people in chunks(sorted({person for row in pairs for person in row[1:]})):
         connection.execute(DEMOGRAPHIC.update().where(c.person_id.in_(people), c.site.not_in(sorted(out))).values(is_compared=False))
     return len(pairs)
-
-
-def _chunks(numbers: Iterable[int]) -> list[list[int]]:
-    ordered = sorted(numbers)
-    return [ordered[start : start + _CHUNK] for start in range(0, len(ordered), _CHUNK)]

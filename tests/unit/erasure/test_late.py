@@ -9,12 +9,9 @@ import dagster as dg
 from assets.erasure import steps
 from assets.erasure.late import destroy_late, late_records, late_samples
 from assets.governance.erasures_asset import erasures
-from assets.landing import door
-from assets.landing.land import land
 from assets.landing.workspace import Workspace
-from assets.ledger.schema import DeliveryState
 from assets.resources import LakeResource
-from tests.conftest import write_delivery
+from tests.conftest import land_all, write_delivery
 
 SITE = """site = "b90"
 name = "Test biobank"
@@ -30,26 +27,19 @@ SPECIMENS = "specimen_id,donor_id,sample_type,collected_at,amount_collected,amou
 )
 
 
-def _land(workspace: Workspace) -> None:
-    for folder in door.closed_folders(workspace.lake.inbox):
-        door.admit(workspace, folder)
-    for key in workspace.deliveries.in_state(DeliveryState.ACCEPTED):
-        land(workspace, key)
-
-
 def test_a_late_sample_of_an_erased_donor_is_shown_by_its_place(tmp_path: Path) -> None:
     (tmp_path / "sites").mkdir()
     (tmp_path / "sites" / "b90.toml").write_text(SITE, encoding="utf-8")
     workspace = Workspace(tmp_path / "lake", sites_folder=tmp_path / "sites")
     write_delivery(workspace.root, "b90", "lims", "b1", {"donor.csv": DONORS})
-    _land(workspace)
+    land_all(workspace)
     donor = workspace.vault.find("b90", "D-100001")
     assert donor is not None
     erasure = steps.begin(workspace, [donor.person_id])
     steps.before_build(workspace, erasure)
     steps.after_build(workspace, erasure, lambda _: None)
     write_delivery(workspace.root, "b90", "lims", "b2", {"specimen.csv": SPECIMENS}, sequence=2)
-    _land(workspace)
+    land_all(workspace)
     lake = LakeResource(root=str(workspace.root), sites_folder=str(tmp_path / "sites"))
 
     def shown() -> tuple[int, str]:

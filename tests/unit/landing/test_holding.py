@@ -22,14 +22,12 @@ from assets.governance.accounts import add_up
 from assets.lake import tables
 from assets.landing import door
 from assets.landing.again import replay
-from assets.landing.land import land
 from assets.landing.workspace import Workspace
 from assets.ledger.deliveries import Deliveries, DeliveryKey
-from assets.ledger.schema import DeliveryState
 from assets.upkeep.repair import repair
 from assets.upkeep.verify import verify
 from assets.withdrawals import finish_replays, land_released
-from tests.conftest import CONSENT_HEADER, CONSENT_SITE, write_delivery
+from tests.conftest import CONSENT_HEADER, CONSENT_SITE, land_all, write_delivery
 
 SITE = """site = "{name}"
 name = "Test"
@@ -79,13 +77,6 @@ def conditions(numbers: Iterable[int], *, mark: str = "c", day: str = "2020-01-0
         f'{{"resourceType":"Condition","id":"{mark}{n}","subject":{{"reference":"Patient/P{n}"}},"recordedDate":"{day}"}}\n'
         for n in numbers
     )
-
-
-def land_all(workspace: Workspace) -> None:
-    for folder in door.closed_folders(workspace.lake.inbox):
-        door.admit(workspace, folder)
-    for key in workspace.deliveries.in_state(DeliveryState.ACCEPTED):
-        land(workspace, key)
 
 
 def person(workspace: Workspace, number: int, site: str = "h90") -> tuple[int, int]:

@@ -11,11 +11,9 @@ from deltalake import DeltaTable
 from assets.governance.accounts import add_up
 from assets.landing import door
 from assets.landing.again import CannotReplay, Replayed, replay
-from assets.landing.land import land
 from assets.landing.workspace import Workspace
 from assets.ledger.deliveries import Deliveries, DeliveryKey
-from assets.ledger.schema import DeliveryState
-from tests.conftest import write_delivery
+from tests.conftest import land_all, write_delivery
 
 SITE = """site = "h90"
 name = "Test hospital"
@@ -58,13 +56,6 @@ def hospital(tmp_path: Path) -> Hospital:
         return Workspace(tmp_path / "lake", sites_folder=sites)
 
     return opened
-
-
-def land_all(workspace: Workspace) -> None:
-    for folder in door.closed_folders(workspace.lake.inbox):
-        door.admit(workspace, folder)
-    for key in workspace.deliveries.in_state(DeliveryState.ACCEPTED):
-        land(workspace, key)
 
 
 def rows(workspace: Workspace, entity: str) -> list[dict[str, object]]:
