@@ -165,7 +165,10 @@ def _texts(path: Path) -> Iterator[bytes]:
     if content[:2] == b"\x1f\x8b":
         yield gzip.decompress(content)
     if content[:4] == b"PAR1":
-        table = pq.read_table(pa.BufferReader(content))
+        # Not `read_table`: a thread of its scanner that still gives back Python's memory while the interpreter ends aborts the process
+        # (apache/arrow#34314).
+        with pq.ParquetFile(pa.BufferReader(content), pre_buffer=False) as parquet:
+            table = parquet.read(use_threads=False)
         for column in table.columns:
             yield "\n".join(
                 map(str, column.combine_chunks().unique().to_pylist() if not pa.types.is_nested(column.type) else column.to_pylist())

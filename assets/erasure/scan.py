@@ -179,8 +179,8 @@ class Scanner:
     def _parquet(self, file: BinaryIO) -> Counter[Needle]:
         """Decoded columns: texts as bytes with a separator, integers by value."""
         found: Counter[Needle] = Counter()
-        with pq.ParquetFile(file) as parquet:
-            for batch in parquet.iter_batches(batch_size=65_536):
+        with pq.ParquetFile(file) as parquet:  # without threads: one that holds a Python file can hang or abort the end of the process
+            for batch in parquet.iter_batches(batch_size=65_536, use_threads=False):
                 for column in _leaves(batch.columns):
                     found += self._column(column)
         return found
