@@ -177,7 +177,7 @@ def _tell_of_replays(context: dg.AssetExecutionContext, workspace: Workspace, do
             context.log.warning(f"{replayed.key}: {replayed.problem}")
             raise_alert(workspace.root, "replay_failed", str(replayed.key), replayed.problem, run_id=context.run_id)
     if landed:
-        context.log.info(f"{landed} record(s) of people who consent again have landed")
+        context.log.info(f"{landed} record(s) that were held as person_withdrawn have landed: their people are not withdrawn")
     return landed > 0
 
 

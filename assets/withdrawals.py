@@ -106,7 +106,7 @@ def land_released(workspace: Workspace, say: Callable[[str], object] = lambda _:
 
 
 def _replayed(workspace: Workspace, key: DeliveryKey, say: Callable[[str], object]) -> Replayed:
-    say(f"landing what was held of {key}: its people consent again")
+    say(f"landing what was held of {key}: its people are not withdrawn")
     break_quiet(workspace.root)
     ids = {
         e["id"]

@@ -91,6 +91,7 @@ class Entity:
         everybody: Of a table that holds no people: SQL that is true for rows on which any person's models may depend. None: no row is.
         lands_after_withdrawal: Rows about somebody who has withdrawn land all the same: what they consent to, and samples of theirs, which
             have to be destroyed.
+        withdrawn_by: Column -> words, in lower case, by any of which a row says that its person withdraws; what it comes to is judged by the models of consent.
     """
 
     family: str
@@ -100,6 +101,7 @@ class Entity:
     columns: tuple[Column, ...] = field(repr=False)
     everybody: str | None = None
     lands_after_withdrawal: bool = False
+    withdrawn_by: Mapping[str, tuple[str, ...]] = field(default_factory=dict, repr=False)
 
     @property
     def key(self) -> str:
@@ -163,7 +165,17 @@ def _entity(family: str, name: str, body: Mapping[str, object]) -> Entity:
         raise ContractError(
             f"{family}.toml [{name}]: `lands_after_withdrawal` is for tables of people; what names nobody is about nobody who withdrew"
         )
-    return Entity(family, name, str(body["grain"]), bool(body["person_level"]), parsed, everybody, lands)
+    return Entity(
+        family, name, str(body["grain"]), bool(body["person_level"]), parsed, everybody, lands, _withdrawn_by(family, name, body, parsed)
+    )
+
+
+def _withdrawn_by(family: str, entity: str, body: Mapping[str, object], columns: tuple[Column, ...]) -> dict[str, tuple[str, ...]]:
+    said = body.get("withdrawn_by", {})
+    texts = {c.name for c in columns if c.type == "string"}
+    if not isinstance(said, dict) or not texts.issuperset(said) or not (body["person_level"] or not said):
+        raise ContractError(f"{family}.toml [{entity}]: `withdrawn_by` names text columns of a table of people, each with its words")
+    return {column: tuple(words) for column, words in said.items()}
 
 
 def _column(family: str, entity: str, name: str, text: str) -> Column:

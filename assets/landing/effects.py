@@ -1,7 +1,7 @@
 """Which people a delivery touches beyond those its own rows name.
 
-Belongs here: the four ways in which a row changes what is known of somebody else. Does not belong here: landing (`land`), deciding what
-a build rebuilds (`assets/planning`).
+Belongs here: the four ways in which a row changes what is known of somebody else, and who is said to withdraw. Does not belong here: landing (`land`),
+deciding what a build rebuilds (`assets/planning`), what an event of consent comes to (the models of consent).
 
 - A correction names another person: the old person's bucket has to be rebuilt too, and from then on the two buckets are read together.
 - A tombstone names a record and no person.
@@ -45,11 +45,13 @@ class Effects:
         people: Whom it touches, by the person that each row named when it was landed (a merge may have followed).
         moves: (bucket of an older version of a record, bucket of the delivered one).
         everybody: A table that any row may depend on changed.
+        withdrawing: Who is said to withdraw, in words that had not come before; by the person that the row named.
     """
 
     people: set[int] = field(default_factory=set)
     moves: set[tuple[int, int]] = field(default_factory=set)
     everybody: bool = False
+    withdrawing: set[int] = field(default_factory=set)
 
 
 @dataclass(frozen=True)
@@ -131,6 +133,8 @@ class _Search:
             self._look_at_moves(entity, table)
         if entity.everybody is not None:
             self._look_at_common_rows(entity, table)
+        if entity.withdrawn_by:
+            self._look_at_withdrawals(entity, table)
         if not self._site_is_known():
             return
         if entity.name == TOMBSTONE:
@@ -235,6 +239,16 @@ class _Search:
         columns = ", ".join(sql_name(c.name) for c in entity.columns)
         own, earlier = (f"select {columns} from {table} where {entity.everybody} and {w}" for w in (self._is_own, f"not {self._is_own}"))
         self.effects.everybody |= self._ints(f"select count(*) from ({own} except {earlier})")[0] > 0
+
+    def _look_at_withdrawals(self, entity: Entity, table: str) -> None:
+        """Senders tell all they know again and again: what a record has said before is no news."""
+        said = " or ".join(
+            f"lower(trim({sql_name(column)})) in ({', '.join(map(sql_literal, words))})" for column, words in entity.withdrawn_by.items()
+        )
+        own = f"select record_id, person_id from {table} where {self._is_own} and ({said})"
+        if self._has_earlier(entity) and self._ints(f"select count(*) from ({own})")[0]:
+            own += f" except select record_id, person_id from {table} where not {self._is_own} and ({said})"
+        self.effects.withdrawing.update(self._ints(f"select distinct person_id from ({own})"))
 
     def _pointing(self, entity: Entity) -> Iterable[tuple[str, set[int]]]:
         """Columns of an entity that refer to a changed record, with the ids."""

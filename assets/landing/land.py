@@ -503,9 +503,17 @@ class _Delivery:
         except duckdb.Error as error:  # its message may quote a value; rows of earlier deliveries cannot be read
             family = self._contract.family
             raise TornTable(f"raw/{family}: rows of earlier deliveries cannot be read: a file is damaged or gone. {REMEDY}") from error
-        others = {ref.bucket for ref in workspace.vault.people_of(sorted(effects.people)).values()} - {ERASED}
+        people = workspace.vault.people_of(sorted(effects.people | effects.withdrawing))
         workspace.commits.note_moves(effects.moves)
-        workspace.commits.note_change(self._cause, buckets | others, touches_everything=effects.everybody)
+        workspace.commits.note_change(
+            self._cause, buckets | ({ref.bucket for ref in people.values()} - {ERASED}), touches_everything=effects.everybody
+        )
+        if effects.withdrawing and workspace.commits.last_build() is not None:  # of a new lake, nothing has come late
+            day = self._landed_at.date().isoformat()
+            said = {i: people[person] for person in effects.withdrawing for i in (person, people[person].person_id)}
+            workspace.withdrawn.believe(
+                {"person_id": i, "person_bucket": ref.bucket, "since": day} for i, ref in said.items() if ref.bucket != ERASED
+            )
 
 
 @dataclass

@@ -31,7 +31,7 @@ WITHDRAWN_PERSON = sa.Table(
     sa.Column("since", sa.String, nullable=False),
 )
 """Grain: one person id of somebody of whom nothing is permitted any more, because they withdrew, as the last build of their bucket found: their own, and those
-merged into it. `person_bucket`: of the person they stand for. `since`: day of the last withdrawal."""
+merged into it; and of whoever is said to withdraw since, until the next build has judged it. `person_bucket`: of the person they stand for. `since`: day of the last withdrawal."""
 
 HELD_RECORD = sa.Table(
     "held_record",
@@ -90,6 +90,19 @@ class Withdrawn:
                 connection.execute(WITHDRAWN_PERSON.delete().where(is_gone), [{"gone": person} for person in sorted(gone)])
             if rows:
                 connection.execute(WITHDRAWN_PERSON.insert(), list(rows.values()))
+
+    def believe(self, people: Iterable[Mapping[str, Any]]) -> None:
+        """Take people as withdrawn because they are said to withdraw, until a build of their bucket has judged it.
+
+        Args:
+            people: `person_id`, `person_bucket`, `since`. Of whom something is known, it stands.
+        """
+        rows = {p["person_id"]: dict(p) for p in people}
+        with self._engine.begin() as connection:
+            known = {r.person_id for r in _chosen(connection, WITHDRAWN_PERSON.c.person_id, rows)}
+            new = [row for person, row in rows.items() if person not in known]
+            if new:
+                connection.execute(WITHDRAWN_PERSON.insert(), new)
 
     def of_buckets(self, buckets: Collection[int]) -> frozenset[int]:
         """Ids of everybody who has withdrawn and stands for a person of some buckets."""

@@ -5,6 +5,8 @@
 | P1  | clinical and specimen, withdrawn from all on 2023-06-01, then again  | a diagnosis, a result (in two versions), specimen S9 |
 | P2  | clinical and specimen, withdrawn from specimens only                | a diagnosis                                       |
 | P3  | clinical                                                            | a diagnosis                                       |
+| P4  | clinical and specimen, withdrawn from all in the run that brings the data, then again | a diagnosis                     |
+| P5  | the same, withdrawn from specimens only                             | a diagnosis                                       |
 """
 
 from __future__ import annotations
@@ -32,7 +34,7 @@ time_zone = "Asia/Seoul"
 [codes.lab]
 "A1C" = {system = "LOINC", code = "4548-4", unit = "%"}
 """
-PATIENTS = "patient_number,resident_number,birth_date,gender\n" + "".join(f"P{n},700101-1{n:05d}1,1970-01-01,F\n" for n in (1, 2, 3))
+PATIENTS = "patient_number,resident_number,birth_date,gender\n" + "".join(f"P{n},700101-1{n:05d}1,1970-01-01,F\n" for n in (1, 2, 3, 4, 5))
 SPECIMENS = "specimen_id,donor_id,sample_type,collected_at,amount_collected,amount_unit,custodian\n"
 
 
@@ -56,7 +58,9 @@ def _results(*values: float) -> str:
 def _begin(lake: Path) -> None:
     write_delivery(lake, "h90", "emr_csv", "e1", {"patient.csv": PATIENTS, "diagnosis.csv": _diagnoses(("D1", "P1"), ("D2", "P2"))})
     write_delivery(lake, "h90", "lims", "b1", {"specimen.csv": SPECIMENS + "S1,P1,Blood,2022-01-01 08:00,10,mL,h90\n"})
-    grants = [_event(f"{scope[0]}{p}", p, "grant", scope, "2020-01-01") for p in ("P1", "P2") for scope in ("clinical", "specimen")]
+    grants = [
+        _event(f"{scope[0]}{p}", p, "grant", scope, "2020-01-01") for p in ("P1", "P2", "P4", "P5") for scope in ("clinical", "specimen")
+    ]
     write_delivery(lake, "c90", "consent", "k1", {"event.csv": _consents(*grants, _event("c3", "P3", "grant", "clinical", "2020-01-01"))})
 
 
@@ -65,16 +69,21 @@ def _withdraw(lake: Path) -> None:
     write_delivery(lake, "c90", "consent", "k2", {"event.csv": events}, sequence=2)
 
 
+def _withdraw_meanwhile(lake: Path) -> None:
+    events = _consents(_event("w4", "P4", "withdraw", "all", "2023-06-02"), _event("w5", "P5", "withdraw", "specimen", "2023-06-02"))
+    write_delivery(lake, "c90", "consent", "k3", {"event.csv": events}, sequence=3)
+
+
 def _come_late(lake: Path) -> None:
-    diagnoses = _diagnoses(("D11", "P1"), ("D12", "P2"), ("D13", "P3"))
+    diagnoses = _diagnoses(*((f"D1{n}", f"P{n}") for n in (1, 2, 3, 4, 5)))
     files = {"diagnosis.csv": diagnoses, "lab_result.csv": _results(8.0, 8.1)}
     write_delivery(lake, "h90", "emr_csv", "e2", files, sequence=2)
     write_delivery(lake, "h90", "lims", "b2", {"specimen.csv": SPECIMENS + "S9,P1,Blood,2023-05-31 08:00,10,mL,u02\n"}, sequence=2)
 
 
 def _consent_again(lake: Path) -> None:
-    events = _consents(*(_event(f"a{scope[0]}", "P1", "reconsent", scope, "2023-09-01") for scope in ("clinical", "specimen")))
-    write_delivery(lake, "c90", "consent", "k3", {"event.csv": events}, sequence=3)
+    events = [_event(f"a{scope[0]}{p}", p, "reconsent", scope, "2023-09-01") for p in ("P1", "P4") for scope in ("clinical", "specimen")]
+    write_delivery(lake, "c90", "consent", "k4", {"event.csv": _consents(*events)}, sequence=4)
 
 
 def _raw(lake: Path, table: str) -> list[dict[str, Any]]:
@@ -105,7 +114,7 @@ def _said(biodam: Biodam) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def late(tmp_path_factory: pytest.TempPathFactory) -> Biodam:
-    """A lake after P1 withdrew and data came late."""
+    """A lake after P1 withdrew and data came late; P4 and P5 withdraw in the run that brings it."""
     folder = tmp_path_factory.mktemp("late")
     (folder / "sites").mkdir()
     (folder / "sites" / "h90.toml").write_text(SITE, encoding="utf-8")
@@ -114,19 +123,20 @@ def late(tmp_path_factory: pytest.TempPathFactory) -> Biodam:
     _begin(lake.lake)
     _withdraw(lake.lake)
     lake("run")
+    _withdraw_meanwhile(lake.lake)
     _come_late(lake.lake)
     lake("run")
     return lake
 
 
 def test_late_data_is_counted_and_in_no_table_and_a_late_specimen_is_named_for_destruction(late: Biodam) -> None:
-    assert _in_tables(late.lake, "e2") == {"emr_csv/diagnosis": 2}, "those of P2, who withdrew from specimens only, and P3"
+    assert _in_tables(late.lake, "e2") == {"emr_csv/diagnosis": 3}, "those of P2 and P5, who withdrew from specimens only, and of P3"
     assert _in_tables(late.lake, "b2") == {"lims/specimen": 1}
     feeds = {f["feed"]: f for f in late.status()["feeds"]}
-    assert feeds["emr_csv"]["quarantined"] == {"person_withdrawn": 3}
+    assert feeds["emr_csv"]["quarantined"] == {"person_withdrawn": 4}
     assert all(f["conserved"] for f in feeds.values())
     assert _to_destroy(late.lake) == [("h90", False), ("u02", False)]
-    assert late.one("select count(*) from person") == 2
+    assert late.one("select count(*) from person") == 3
 
 
 @pytest.mark.slow
@@ -137,14 +147,14 @@ def test_once_the_person_consents_again_every_table_is_as_if_the_data_had_come_i
     for deliver in (_begin, _come_late):
         deliver(in_time.lake)
     in_time("run")
-    for deliver in (_withdraw, _consent_again):
+    for deliver in (_withdraw, _withdraw_meanwhile, _consent_again):
         deliver(in_time.lake)
     in_time("run")
     assert "person_withdrawn" in late("quarantine", "replay").stdout
-    assert _in_tables(late.lake, "e2") == {"emr_csv/diagnosis": 2}
+    assert _in_tables(late.lake, "e2") == {"emr_csv/diagnosis": 3}
     _consent_again(late.lake)
     assert _said(late)["problems"] == []
-    assert _in_tables(late.lake, "e2") == {"emr_csv/diagnosis": 3, "emr_csv/lab_result": 2}
+    assert _in_tables(late.lake, "e2") == {"emr_csv/diagnosis": 5, "emr_csv/lab_result": 2}
     assert _accounts(late) == _accounts(in_time)
     assert late.fingerprints() == in_time.fingerprints()
     assert _to_destroy(late.lake) == []

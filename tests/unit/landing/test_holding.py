@@ -381,3 +381,105 @@ def test_a_correction_that_gives_somebody_elses_record_to_the_withdrawn_person_l
     assert counts(before, *FHIR, "d2") == (5, 3, 2, 0)
     assert [e["row_number"] for e in before.deliveries.quarantined(delivery_id="d2")] == [2, 3]
     assert people_in(before, "fhir/condition")[person(before, 1)[0]] == 3, "c1 from before, c2 and y taken from others"
+
+
+# --- who is said to withdraw counts as withdrawn until a build has judged it
+
+
+def built(workspace: Workspace) -> None:
+    """A build that has judged everything so far."""
+    workspace.commits.start_build("b1", as_of="2026-01-01", full=False, buckets=None, version="")
+    workspace.commits.finish_build("b1", workspace.commits.pending(), next_consent_change=None)
+
+
+def deliver_events(lake: Path, delivery: str, *events: tuple[str, str], sequence: int = 1) -> None:
+    """What a consent service says: what happened, to which patient; an event has the same name whenever it is told."""
+    lines = "".join(
+        f"{event}-{patient},K{patient},,h90,{patient},{event},clinical,F1,1,patient,2026-01-01,,\n" for event, patient in events
+    )
+    write_delivery(lake, "c90", "consent", delivery, {"event.csv": CONSENT_HEADER + lines}, sequence=sequence)
+
+
+def test_data_that_comes_with_the_withdrawal_is_held_and_lands_if_the_build_finds_another_consent(before: Workspace) -> None:
+    """The second patient grants: of them nothing is held."""
+    built(before)
+    deliver_events(before.root, "k1", ("Withdraw", "P1"), ("grant", "P2"))
+    land_all(before)
+    deliver_late(before.root)
+    land_all(before)
+    assert counts(before, *FHIR, "d2") == (5, 2, 3, 0)
+    assert person(before, 1)[1] in (before.commits.pending().buckets or ()), "the next build judges"
+    assert land_released(before) == []
+    before.withdrawn.replace([], buckets=[person(before, 1)[1]])
+    assert [(r.problem, r.landed) for r in land_released(before)] == [(None, 2)]
+    assert counts(before, *FHIR, "d2") == (5, 4, 0, 1)
+
+
+def test_in_a_lake_that_was_never_built_nothing_has_come_late(before: Workspace) -> None:
+    deliver_events(before.root, "k1", ("withdraw", "P1"))
+    land_all(before)
+    assert before.withdrawn.known([person(before, 1)[0]]) == set()
+
+
+def test_a_withdrawal_that_is_told_again_is_no_news(before: Workspace) -> None:
+    """Many services send all they know every night; what the last build made of it stands."""
+    deliver_events(before.root, "k1", ("grant", "P1"), ("withdraw", "P1"))
+    land_all(before)
+    built(before)
+    deliver_events(before.root, "k2", ("grant", "P1"), ("withdraw", "P1"), ("withdraw", "P2"), sequence=2)
+    land_all(before)
+    assert before.withdrawn.known([person(before, n)[0] for n in (1, 2, 3)]) == {person(before, 2)[0]}
+
+
+def test_an_event_that_says_otherwise_than_before_is_news(before: Workspace) -> None:
+    """The service corrects event e1 of a patient from a grant to a withdrawal."""
+    events = (CONSENT_HEADER + f"e1,KP1,,h90,P1,{event},clinical,F1,1,patient,2026-01-01,,\n" for event in ("grant", "withdraw"))
+    write_delivery(before.root, "c90", "consent", "k1", {"event.csv": next(events)})
+    land_all(before)
+    built(before)
+    write_delivery(before.root, "c90", "consent", "k2", {"event.csv": next(events)}, sequence=2)
+    land_all(before)
+    assert before.withdrawn.known([person(before, 1)[0]]) == {person(before, 1)[0]}
+
+
+@pytest.mark.parametrize(
+    ("consent", "is_withdrawn"),
+    [('"status":"rejected"', True), ('"status":"active","provision":{"type":"deny"}', True), ('"status":"active"', False)],
+)
+def test_a_hospitals_own_consent_that_denies_is_believed_too(before: Workspace, consent: str, is_withdrawn: bool) -> None:
+    built(before)
+    resource = f'{{"resourceType":"Consent","id":"k1",{consent},"patient":{{"reference":"Patient/P1"}},"dateTime":"2026-01-01"}}\n'
+    write_delivery(before.root, *FHIR, "d2", {"Patient.ndjson": patients([1]), "Consent.ndjson": resource}, sequence=2)
+    land_all(before)
+    assert counts(before, *FHIR, "d2") == (2, 2, 0, 0), "what comes in the same delivery lands with it"
+    assert bool(before.withdrawn.known([person(before, 1)[0]])) is is_withdrawn
+
+
+def test_who_was_merged_counts_under_both_ids(before: Workspace) -> None:
+    """P4 was somebody of their own until the hospital told the resident number, which is P1's."""
+    nameless = '{"resourceType":"Patient","id":"P4","birthDate":"1970-01-01"}\n'
+    write_delivery(before.root, *FHIR, "d2", {"Patient.ndjson": nameless}, sequence=2)
+    land_all(before)
+    alias = person(before, 4)[0]
+    write_delivery(before.root, *FHIR, "d3", {"Patient.ndjson": patients([1]).replace('"P1"', '"P4"')}, sequence=3)
+    land_all(before)
+    built(before)
+    deliver_events(before.root, "k1", ("withdraw", "P4"))
+    land_all(before)
+    ids = {alias, person(before, 1)[0]}
+    assert len(ids) == 2
+    assert before.withdrawn.known(ids) == ids
+
+
+def test_a_landing_killed_before_its_end_still_says_who_withdraws(before: Workspace, opened: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its rows are in the table when it is done again: they are no earlier ones."""
+    built(before)
+    deliver_events(before.root, "k1", ("withdraw", "P1"))
+    with monkeypatch.context() as patched:
+        die_at(patched, Deliveries, "close_landed", 1)
+        with pytest.raises(Killed):
+            land_all(before)
+    again = opened(before.root)
+    again.withdrawn.replace([], buckets=None)
+    land_all(again)
+    assert again.withdrawn.known([person(again, 1)[0]]) == {person(again, 1)[0]}
