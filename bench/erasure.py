@@ -18,7 +18,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from assets.erasure import steps
-from assets.erasure.search import scanner_of, search_all
+from assets.erasure.scan import Found
+from assets.erasure.search import Sought, search_all, sought_of
 from assets.landing import door
 from assets.landing.land import land
 from assets.landing.workspace import Workspace
@@ -58,9 +59,10 @@ def _erase(lake: Path, number: int, people: int) -> None:
         erasure = steps.begin(workspace, [ref.person_id for ref in named if ref is not None])
         subject = erased.unfinished(workspace.vault)[erasure]
         taken = _cpu(lambda: steps.before_build(workspace, erasure))
-        scanners, found = [], []
-        building = _cpu(lambda: scanners.append(scanner_of(workspace, subject)))
-        scanned = _cpu(lambda: found.append(search_all(workspace, scanners[0])))
+        sought: list[Sought] = []
+        found: list[Found] = []
+        building = _cpu(lambda: sought.append(sought_of(workspace, subject.ids)))
+        scanned = _cpu(lambda: found.append(search_all(workspace, sought[0].everything)))
         whole = _cpu(lambda: steps.after_build(workspace, erasure, lambda _: None))
     gigabytes = found[0].bytes / 1e9
     print(
@@ -77,7 +79,8 @@ def _land(lake: Path, people: int, conditions: int) -> None:
             number = f"{n % 100:02d}0101-1{n:06d}"
             file.write(
                 f'{{"resourceType":"Patient","id":"patient-{FIRST + n}","birthDate":"19{n % 100:02d}-01-01",'
-                f'"identifier":[{{"system":"urn:x:resident","value":"{number}"}}]}}\n'
+                f'"name":[{{"text":"{_name(n)}"}},{{"text":"Hong {_latin(n)}"}}],"address":[{{"line":["{n % 97 + 1} Main Street, Flat {n}"]}}],'
+                f'"telecom":[{{"value":"010-{n // 10_000:04d}-{n % 10_000:04d}"}}],"identifier":[{{"system":"urn:x:resident","value":"{number}"}}]}}\n'
             )
     with (folder / "Condition.ndjson").open("w") as file:
         for n in range(people):
@@ -96,6 +99,16 @@ def _land(lake: Path, people: int, conditions: int) -> None:
         door.admit(workspace, closed)
     for key in workspace.deliveries.in_state(DeliveryState.ACCEPTED):
         land(workspace, key)
+
+
+def _name(number: int) -> str:
+    """A Hangul name of three syllables that nobody else has, among a million."""
+    return "".join(chr(0xAC00 + 28 * (number // 100**place % 100)) for place in range(3))
+
+
+def _latin(number: int) -> str:
+    """The same in Latin letters."""
+    return "".join(chr(ord("a") + number // 26**place % 26) for place in range(6))
 
 
 def _cpu(work: Callable[[], object]) -> float:

@@ -16,8 +16,9 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
+from assets.erasure.forms import Needle
 from assets.erasure.redact import WIRES, Shape, find_records, write_blanked
-from assets.erasure.scan import Found, Needle, Scanner, scan_folder
+from assets.erasure.scan import Found, Scanner, scan_folder
 from assets.formats.reasons import Reason
 from assets.lake.durable import fsync_folders, sha256_file
 from assets.landing.door import stored_folder
@@ -46,6 +47,20 @@ def says_of(workspace: Workspace, relative: str, needle: Needle) -> bool:
     if parts[-1] == MANIFEST and needle.value.isdigit():
         return _is_in_text(workspace.lake.root / relative, needle)
     return True
+
+
+def told_path(workspace: Workspace, relative: str) -> str:
+    """A path below the lake root as errors and receipts may tell it: a delivered file by its neutral name, not by that which its sender gave it."""
+    parts = relative.split("/")
+    depth = 5 if parts[1:2] and parts[1] in _BESIDE else 4
+    if parts[0] != "landing" or len(parts) <= depth or parts[-1] == MANIFEST:
+        return relative
+    refs: list[str] = []
+    if depth == 4:
+        key = DeliveryKey(*parts[1:4])
+        hashes = _hashes_at(workspace, key, workspace.lake.root / relative)
+        refs = [f["ref"] for f in workspace.deliveries.files(key) if f["sha256"].lower() in hashes]
+    return "/".join([*parts[:depth], refs[0] if refs else "(a file of no account)"])
 
 
 def _is_in_text(manifest: Path, needle: Needle) -> bool:

@@ -11,6 +11,7 @@ from typing import Any
 
 from assets.erasure import landing_store
 from assets.erasure.samples import undestroyed
+from assets.erasure.search import sought_of
 from assets.erasure.steps import numbers_of, own_tables
 from assets.lake.cut import find_rows
 from assets.landing.workspace import Workspace
@@ -29,6 +30,8 @@ class Preview:
         landing_files, landing_bytes: Files of the landing store from which rows of theirs came.
         shared_files: How many of these also hold other people.
         samples, undestroyed: Samples of theirs, and those without proof that all of it was destroyed.
+        values: Kind -> values that the byte scan looks for.
+        not_searched: Why -> values that it does not look for: too short, or somebody else's name or address too.
     """
 
     people: tuple[int, ...]
@@ -39,6 +42,8 @@ class Preview:
     shared_files: int
     samples: int
     undestroyed: int
+    values: Mapping[str, int]
+    not_searched: Mapping[str, int]
 
 
 def preview(workspace: Workspace, people: Sequence[int]) -> Preview:
@@ -55,7 +60,11 @@ def preview(workspace: Workspace, people: Sequence[int]) -> Preview:
     shared = sum(f["counted"] > rows_of_theirs.get((key.site, key.delivery_id, f["ref"]), 0) for key, f in chosen)
     samples, left = undestroyed(workspace, ids)
     rows = {key: found.rows for key, found in hits.items()}
-    return Preview(tuple(people), len(ids) - len(people), rows, len(chosen), sum(f["bytes"] for _, f in chosen), shared, samples, left)
+    facts = sought_of(workspace, ids).facts()
+    size = sum(f["bytes"] for _, f in chosen)
+    return Preview(
+        tuple(people), len(ids) - len(people), rows, len(chosen), size, shared, samples, left, facts.pop("values"), {k: n for k, n in facts.items() if n}
+    )  # fmt: skip
 
 
 def _distinct(workspace: Workspace, key: DeliveryKey) -> list[dict[str, Any]]:

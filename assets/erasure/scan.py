@@ -1,22 +1,21 @@
 """The byte scan: is anything of a person left below a folder?
 
-Belongs here: reading every byte, also inside gzip, ZIP and Parquet, and how a value may be written. Does not belong here: whose values (`search`).
+Belongs here: reading every byte, also inside gzip, ZIP and Parquet, in one pass. Does not belong here: how a value may be written
+(`forms`), whose values (`search`).
 
-A value is looked for as UTF-8, UTF-16 (both byte orders) and CP949, and as hexadecimal and base64 (three alignments) of each, in one pass
-(Aho-Corasick). A match that only is the middle of a longer word or number does not count. Values of fewer than `SHORTEST` characters are not looked
-for: they would be found by chance.
+Values are looked for in one pass (Aho-Corasick). Identifiers of fewer than `SHORTEST` characters are not looked for: they would be found by chance.
 """
 
 from __future__ import annotations
 
-import base64
+import copy
 import gzip
 import io
 import os
 import zipfile
 import zlib
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, BinaryIO, Literal
@@ -26,15 +25,16 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from ahocorasick_rs import BytesAhoCorasick
 
+from assets.erasure.forms import PERSON_ID, RARE, Needle, forms, is_inside
+
 SHORTEST = 6
-PERSON_ID = "person_id"
-_ENCODED = 10
-"""Fewest characters of a hexadecimal or base64 form: shorter ones occur by chance."""
+_SURE_IN_PACKED = 8
+"""Fewest bytes of a name or address in what is packed, as it lies there: three syllables in CP949 have six, which compressed bytes hold by chance. It is
+looked for again where that is unpacked."""
 _CHUNK = 8 << 20
 _DEPTH = 4
 """Containers inside containers that are opened. A file that is packed deeper is reported as unreadable."""
 _ORDERS: tuple[Literal["little", "big"], ...] = ("little", "big")
-_WORD = frozenset(b"0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
 _GZIP, _ZIP, _PARQUET = b"\x1f\x8b", b"PK\x03\x04", b"PAR1"
 
 
@@ -44,15 +44,6 @@ class TooDeep(RuntimeError):
 
 CANNOT_READ = (OSError, EOFError, zlib.error, zipfile.BadZipFile, RuntimeError, NotImplementedError, pa.ArrowException)
 """What a damaged, locked or too deeply packed file raises."""
-
-
-@dataclass(frozen=True)
-class Needle:
-    """One value to look for. `site`: only this site means the person by it; empty: everybody does."""
-
-    kind: str
-    value: str
-    site: str = ""
 
 
 @dataclass
@@ -83,21 +74,29 @@ class Scanner:
             needles: Texts.
             numbers: Person ids: looked for as decimal text, as eight bytes of either order, and in integer columns.
         """
-        distinct = sorted(set(needles), key=lambda n: (n.kind, n.site, n.value))
-        self.too_short = sum(len(n.value) < SHORTEST for n in distinct)
+        distinct = sorted(set(needles), key=lambda n: (n.kind, n.site, n.value, n.is_variant))
+        long = [n for n in distinct if n.kind in RARE or len(n.value) >= SHORTEST]
+        self.too_short = len(distinct) - len(long)
         self._numbers = pa.array(sorted(set(numbers)), pa.int64())
         self._patterns: list[bytes] = []
         self._of: list[Needle] = []
-        self._bounded: list[bool] = []
-        for needle in (n for n in distinct if len(n.value) >= SHORTEST):
+        self._written: list[str] = []
+        self._left_out: frozenset[str] = frozenset()
+        for needle in long:
             self._add_forms(needle)
         for number in self._numbers.to_pylist():
             needle = Needle(PERSON_ID, str(number))
             self._add_forms(needle)
             for order in _ORDERS:
-                self._add(number.to_bytes(8, order), needle, bounded=False)
+                self._add(number.to_bytes(8, order), needle, "")
         self._automaton = BytesAhoCorasick(self._patterns) if self._patterns else None
-        self._overlap = max(map(len, self._patterns), default=1) + 1
+        self._overlap = max(map(len, self._patterns), default=1) + len(rb"\uac00")
+
+    def without(self, kinds: Collection[str]) -> Scanner:
+        """The same scanner, blind to some kinds of value. It costs nothing: the patterns are shared."""
+        other = copy.copy(self)
+        other._left_out = frozenset(kinds)
+        return other
 
     def scan_file(self, path: Path) -> Counter[Needle]:
         """Matches in one file, whatever it is packed in.
@@ -114,26 +113,33 @@ class Scanner:
 
     def positions(self, data: bytes) -> list[tuple[Needle, int]]:
         """Where in bytes that are whole something stands."""
+        return [(self._of[which], at) for which, at, _ in self._matches(data)]
+
+    def _matches(self, data: bytes, *, packed: bool = False) -> Iterator[tuple[int, int, int]]:
+        """(number of the pattern, start, end) of every match that counts."""
         if self._automaton is None:
-            return []
-        found = self._automaton.find_matches_as_indexes(data, overlapping=True)
-        return [(self._of[which], at) for which, at, end in found if not (self._bounded[which] and _inside_word(data, at, end))]
+            return
+        for which, start, end in self._automaton.find_matches_as_indexes(data, overlapping=True):
+            needle = self._of[which]
+            by_chance = packed and needle.kind in RARE and end - start < _SURE_IN_PACKED
+            if not by_chance and needle.kind not in self._left_out and not is_inside(data, start, end, needle, self._written[which]):
+                yield which, start, end
 
     def _add_forms(self, needle: Needle) -> None:
-        for form, bounded in forms(needle.value):
-            self._add(form, needle, bounded=bounded)
+        for form, written in forms(needle.value, is_variant=needle.is_variant):
+            self._add(form, needle, written)
 
-    def _add(self, form: bytes, needle: Needle, *, bounded: bool) -> None:
+    def _add(self, form: bytes, needle: Needle, written: str) -> None:
         self._patterns.append(form)
         self._of.append(needle)
-        self._bounded.append(bounded)
+        self._written.append(written)
 
     def _stream(self, file: BinaryIO, depth: int) -> Counter[Needle]:
         head = file.read(4)
         if depth == 0 and _is_packed(head):
             raise TooDeep(f"packed in more than {_DEPTH} containers")
         file.seek(0)
-        found = self._plain(file)
+        found = self._plain(file, packed=_is_packed(head))
         file.seek(0)
         if head[:2] == _GZIP:
             with gzip.GzipFile(fileobj=file) as inner:
@@ -155,26 +161,20 @@ class Scanner:
             return self._stream(io.BytesIO(stream.read()), depth)
         return self._plain(stream)
 
-    def _plain(self, file: IO[bytes] | io.BufferedReader) -> Counter[Needle]:
+    def _plain(self, file: IO[bytes] | io.BufferedReader, *, packed: bool = False) -> Counter[Needle]:
         """A match at the very end of a chunk waits for the next one, which knows what follows it."""
         found: Counter[Needle] = Counter()
         tail, chunk = b"", file.read(_CHUNK)
         while chunk:
             following = file.read(_CHUNK)
             data = tail + chunk
-            found += self._bytes(data, ends_after=max(len(tail) - 1, 0), is_last=not following)
+            found += self._bytes(data, ends_after=max(len(tail) - 1, 0), is_last=not following, packed=packed)
             tail, chunk = data[-self._overlap :], following
         return found
 
-    def _bytes(self, data: bytes, *, ends_after: int = 0, is_last: bool = True) -> Counter[Needle]:
-        found: Counter[Needle] = Counter()
-        if self._automaton is None:
-            return found
-        for which, start, end in self._automaton.find_matches_as_indexes(data, overlapping=True):
-            in_this = end > ends_after and (is_last or end < len(data))
-            if in_this and not (self._bounded[which] and _inside_word(data, start, end)):
-                found[self._of[which]] += 1
-        return found
+    def _bytes(self, data: bytes, *, ends_after: int = 0, is_last: bool = True, packed: bool = False) -> Counter[Needle]:
+        matches = self._matches(data, packed=packed)
+        return Counter(self._of[which] for which, _, end in matches if end > ends_after and (is_last or end < len(data)))
 
     def _parquet(self, file: BinaryIO) -> Counter[Needle]:
         """Decoded columns: texts as bytes with a separator, integers by value."""
@@ -232,37 +232,8 @@ def scan_folder(
     return result
 
 
-def forms(value: str) -> Iterator[tuple[bytes, bool]]:
-    """Every way in which a value may be written, and whether a neighbouring letter or digit makes it another word. No form twice."""
-    seen: dict[bytes, bool] = {}
-    for encoding in ("utf-8", "cp949", "utf-16-le", "utf-16-be"):
-        try:
-            plain = value.encode(encoding)
-        except UnicodeEncodeError:
-            continue
-        seen.setdefault(plain, not encoding.startswith("utf-16"))
-        for text in (plain.hex(), plain.hex().upper(), *_base64(plain)):
-            if len(text) >= _ENCODED:
-                seen.setdefault(text.encode(), False)
-    yield from seen.items()
-
-
-def _base64(plain: bytes) -> Iterator[str]:
-    """The characters of base64 that depend on these bytes alone, at each of three alignments."""
-    for shift, first in ((0, 0), (1, 2), (2, 3)):
-        text = base64.b64encode(b"\0" * shift + plain).decode().rstrip("=")
-        whole = (len(plain) + shift) % 3 == 0
-        yield text[first:] if whole else text[first:-1]
-
-
 def _is_packed(head: bytes) -> bool:
     return head[:2] == _GZIP or head[:4] in (_ZIP, _PARQUET)
-
-
-def _inside_word(data: bytes, start: int, end: int) -> bool:
-    before = data[start - 1] if start else 0
-    after = data[end] if end < len(data) else 0
-    return (before in _WORD and data[start] in _WORD) or (after in _WORD and data[end - 1] in _WORD)
 
 
 def _leaves(columns: Iterable[pa.Array]) -> Iterator[pa.Array]:

@@ -20,6 +20,7 @@ class Standing:
         people, rows, files: People, rows taken out of raw tables, delivered files redacted or destroyed; 0 before the receipt.
         to_reissue: Results that were handed out with these people in them.
         problem: What does not hold, empty where all does.
+        names_left: Places that hold a name or address of theirs and were left by whoever looked at them.
     """
 
     erasure_id: str
@@ -31,6 +32,7 @@ class Standing:
     files: int = 0
     to_reissue: tuple[str, ...] = ()
     problem: str = ""
+    names_left: int = 0
 
 
 def standings(workspace: Workspace) -> list[Standing]:
@@ -54,5 +56,5 @@ def _one(workspace: Workspace, row: dict[str, str]) -> Standing:
         problem = f"{len(back)} file(s) that were taken away are there again, first {back[0]}. Remedy: take them away; a restored backup may hold more"
     return Standing(
         *known, row["finished_at"], facts["person_ids"], sum(t["rows"] for t in facts["tables"].values()), len(facts["files_destroyed"]) + len(facts["files_redacted"]),
-        tuple(facts["products_to_reissue"]), problem,
+        tuple(facts["products_to_reissue"]), problem, len(facts["scan"].get("names_left", ())),
     )  # fmt: skip

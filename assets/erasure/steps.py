@@ -18,14 +18,15 @@ from __future__ import annotations
 import hmac
 import secrets
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from assets.erasure import artefacts, landing_store, receipt
 from assets.erasure.facts import table_facts
+from assets.erasure.named import LEFT, SHOWN, SILENT, Places, Said, apart, not_to_be_removed, remove_named, still_open
 from assets.erasure.purge import purge
 from assets.erasure.samples import undestroyed
-from assets.erasure.search import residue, scanner_of, search_all
+from assets.erasure.search import Sought, residue, scanner_of, search_all, sought_of
 from assets.formats.reasons import Reason
 from assets.lake.cut import Hits, cut_rows, find_rows
 from assets.lake.writer import Write
@@ -116,7 +117,9 @@ def before_build(workspace: Workspace, erasure_id: str, say: Say = lambda _: Non
     _note(workspace, erasure_id, "tables", {})
 
 
-def after_build(workspace: Workspace, erasure_id: str, forget_runs: ForgetRuns, say: Say = lambda _: None) -> dict[str, Any]:
+def after_build(
+    workspace: Workspace, erasure_id: str, forget_runs: ForgetRuns, say: Say = lambda _: None, said: Said = SILENT
+) -> dict[str, Any]:
     """Steps `purged`, `scanned` and `finished`. Call it holding the lake, after a build that ended well and was published.
 
     Args:
@@ -124,6 +127,7 @@ def after_build(workspace: Workspace, erasure_id: str, forget_runs: ForgetRuns, 
         erasure_id: An erasure whose rows are out of the raw tables.
         forget_runs: Makes Dagster forget runs, by id.
         say: Told of progress.
+        said: What the operator says of places in which an earlier call found names.
 
     Returns:
         The facts of the receipt.
@@ -135,25 +139,65 @@ def after_build(workspace: Workspace, erasure_id: str, forget_runs: ForgetRuns, 
     if subject is None:
         return _close(workspace, erasure_id)
     say("looking for what came meanwhile")
-    scanner = scanner_of(workspace, subject)
-    landing_store.destroy(workspace, erasure_id, {}, landing_store.search(workspace, scanner), scanner)
+    sought = sought_of(workspace, subject.ids)
+    numbers = sought.numbers
+    landing_store.destroy(workspace, erasure_id, {}, landing_store.search(workspace, numbers), numbers)
     say("taking older files away")
     workspace.stamps.let_go(cause_of(erasure_id))
     purge(workspace, cause_of(erasure_id), subject)
     say("searching what Dagster and dbt keep")
-    cleaned = artefacts.clean(workspace.lake, scanner, forget_runs)
+    cleaned = artefacts.clean(workspace.lake, numbers, forget_runs)
+    if said.remove:
+        cleaned += _remove(workspace, erasure_id, sought, said.remove, forget_runs)
     _note(workspace, erasure_id, "purged", {"artefacts": _added(workspace, erasure_id, "artefacts", cleaned)})
     say("searching every byte")
-    found = search_all(workspace, scanner)
-    if found.hits or found.unreadable:
-        workspace.audit.append("erasure.residue", erasure=erasure_id, files=len(found.hits), unreadable=len(found.unreadable))
-        raise ErasureError(
-            f"erasure {erasure_id} is not finished: something of the person is left, or could not be searched: {residue(found)}. Remedy: take these away,"
-            " then `biodam erase --resume`"
-        )
-    scan = {"files": found.files, "bytes": found.bytes, "matches": 0, "values_too_short": found.too_short}
+    scan = _search(workspace, erasure_id, sought, leave=said.leave)
     _note(workspace, erasure_id, "scanned", {"scan": scan, "products_to_reissue": _products(workspace)})
     return _finish(workspace, erasure_id, subject)
+
+
+def _search(workspace: Workspace, erasure_id: str, sought: Sought, *, leave: bool) -> dict[str, Any]:
+    """Facts of the byte scan.
+
+    Raises:
+        ErasureError: Something is left of which nobody has said that it may stay.
+    """
+    found = search_all(workspace, sought.everything)
+    left, named = apart(found)
+    facts = _facts(workspace, erasure_id)
+    unsaid = still_open(named, facts, leave=leave)
+    _note(workspace, erasure_id, "purged", {SHOWN: {**facts.get(SHOWN, {}), **named}})
+    if left or unsaid or found.unreadable:
+        workspace.audit.append("erasure.residue", erasure=erasure_id, files=len(left), unreadable=len(found.unreadable), named=len(unsaid))
+        raise ErasureError(f"erasure {erasure_id} is not finished: {'. '.join(_why(left, found.unreadable, unsaid))}")
+    if named:
+        _note(workspace, erasure_id, "purged", {LEFT: named})
+        workspace.audit.append("erasure.names_left", erasure=erasure_id, places=len(named))
+    return {"files": found.files, "bytes": found.bytes, "matches": 0, **sought.facts(), LEFT: named}
+
+
+def _why(left: Places, unreadable: Sequence[str], unsaid: Places) -> Iterator[str]:
+    if left or unreadable:
+        yield (
+            f"something of the person is left, or could not be searched: {residue(left, unreadable)}. Remedy: take these away,"
+            " then `biodam erase --resume`"
+        )
+    if unsaid:
+        yield (
+            f"a name or address that nobody else in the vault has stands in {len(unsaid)} place(s): {residue(unsaid)}. Remedy: look at them (`biodam erase"
+            " --found` lists all); `biodam erase --resume --remove-names-in PLACE` takes the records out of a delivered file, `--leave-names` leaves the"
+            " others, and audit and receipt say so"
+        )
+
+
+def _remove(workspace: Workspace, erasure_id: str, sought: Sought, places: tuple[str, ...], forget_runs: ForgetRuns) -> Counter[str]:
+    if wrong := not_to_be_removed(workspace, places, _facts(workspace, erasure_id).get(SHOWN, {})):
+        raise ErasureError(
+            f"nothing can be taken out of {wrong[0]}: no search has shown it, or it is no delivered file and no file of dbt or Dagster. Remedy: `biodam erase"
+            " --found` lists the places"
+        )
+    workspace.audit.append("erasure.names_removed", erasure=erasure_id, places=len(places))
+    return remove_named(workspace, erasure_id, sought.everything, places, forget_runs)
 
 
 def _finish(workspace: Workspace, erasure_id: str, subject: Subject) -> dict[str, Any]:
@@ -175,7 +219,7 @@ def _finish(workspace: Workspace, erasure_id: str, subject: Subject) -> dict[str
             "files_destroyed": destroyed,
             "files_redacted": redacted,
             "models": _models(workspace, row["facts"]["versions_before"]),
-            **{name: fact for name, fact in row["facts"].items() if name != "versions_before"},
+            **{name: fact for name, fact in row["facts"].items() if name not in ("versions_before", SHOWN, LEFT)},
         },
     )
     erased.forget(workspace.vault, erasure_id, subject.ids)
@@ -243,14 +287,18 @@ def _enter(workspace: Workspace, erasure_id: str, subject: Subject) -> None:
     key = workspace.vault.key.derive("erasure")
     names = sorted(hmac.digest(key, str(person).encode(), "sha256").hex() for person in subject.people)
     workspace.erasures.begin(erasure_id, names, step="refused")
-    if "versions_before" not in (workspace.erasures.get(erasure_id) or {"facts": {}})["facts"]:
+    if "versions_before" not in _facts(workspace, erasure_id):
         samples = undestroyed(workspace, subject.ids)[1]
         _note(workspace, erasure_id, "refused", {"versions_before": workspace.commits.latest_versions(), "samples_left": samples})
 
 
+def _facts(workspace: Workspace, erasure_id: str) -> dict[str, Any]:
+    facts: dict[str, Any] = (workspace.erasures.get(erasure_id) or {"facts": {}})["facts"]
+    return facts
+
+
 def _added(workspace: Workspace, erasure_id: str, fact: str, more: Counter[str]) -> dict[str, int]:
-    row = workspace.erasures.get(erasure_id) or {"facts": {}}
-    return dict(Counter(row["facts"].get(fact, {})) + more)
+    return dict(Counter(_facts(workspace, erasure_id).get(fact, {})) + more)
 
 
 def _note(workspace: Workspace, erasure_id: str, step: str, facts: Mapping[str, Any]) -> None:

@@ -48,8 +48,10 @@ def erasures(lake: LakeResource) -> Iterator[Any]:
 
 def metadata_of(found: Sequence[Standing]) -> dict[str, Any]:
     """Numbers that Dagster plots, and the page."""
-    header = ["erasure", "step", "begun", "ended", "people", "rows", "delivered files", "to reissue"]
-    rows = [[s.erasure_id, s.step, s.started_at, s.finished_at, s.people, s.rows, s.files, ", ".join(s.to_reissue)] for s in found]
+    header = ["erasure", "step", "begun", "ended", "people", "rows", "delivered files", "names left", "to reissue"]
+    rows = [
+        [s.erasure_id, s.step, s.started_at, s.finished_at, s.people, s.rows, s.files, s.names_left, ", ".join(s.to_reissue)] for s in found
+    ]
     return {
         "erasures": len(found),
         "open": sum(not s.finished_at for s in found),

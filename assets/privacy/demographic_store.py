@@ -7,18 +7,20 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import sqlalchemy as sa
 
 from assets.privacy.bulk import among_people, chunks, insert_rows, rows_of
-from assets.privacy.demographics import Demographics, blocks_of
+from assets.privacy.demographics import Demographics, blocks_of, rarity_of
 from assets.privacy.keyring import Keyring, require_current
-from assets.privacy.vault_schema import BLOCKS, DEMOGRAPHIC, IDENTIFIER, PERSON, read_rows
+from assets.privacy.vault_schema import BLOCKS, DEMOGRAPHIC, IDENTIFIER, PERSON, RARITY, read_rows
 
 _CHUNK = 10_000
-_COLUMNS = ("site", "person_id", "sequence", "digest", "sealed", "seal_version", "is_compared", *BLOCKS)
+_MOST_WRITTEN = 24
+"""Ways to write names and addresses that are remembered of a person at a site, the newest first."""
+_COLUMNS = ("site", "person_id", "sequence", "digest", "sealed", "seal_version", "is_compared", *BLOCKS, *RARITY)
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,7 @@ def keep_demographics(connection: sa.Connection, keys: Keyring, site: str, seque
         said: Home person -> demographics.
 
     Returns:
-        Rows written; each will be compared.
+        Rows written. Each will be compared, unless nothing but the way to write a name or an address is new.
     """
     written = 0
     people = sorted(p for p, d in said.items() if d.says_anything)
@@ -63,13 +65,27 @@ def _keep(connection: sa.Connection, keys: Keyring, site: str, sequence: int, sa
     texts = {person: demographics.to_text() for person, demographics in said.items()}
     digests = dict(zip(texts, keys.root.lookups(("demographics", site, text) for text in texts.values()), strict=True))
     new = [p for p, digest in digests.items() if (seen := known.get(p, (-1, b"")))[0] <= sequence and seen[1] != digest]
-    if stale := [p for p in new if p in known]:
+    stale = [p for p in new if p in known]
+    before = {d.person_id: d for d in _read(connection, keys, sa.and_(c.site == site, c.person_id.in_(stale)))} if stale else {}
+    if stale:
         connection.execute(DEMOGRAPHIC.delete().where(c.site == site, c.person_id.in_(stale)))
-    sealed = keys.seals.seal_all([texts[p] for p in new])
-    blocks = blocks_of([said[p] for p in new], keys.root)
-    rows = [(site, p, sequence, digests[p], text, keys.seals.newest, False, *of) for p, text, of in zip(new, sealed, blocks, strict=True)]
+    people = [_remembering(said[p], before.get(p)) for p in new]
+    compared = [p in before and not before[p].is_new and before[p].demographics == said[p] for p in new]
+    sealed = keys.seals.seal_all([d.to_text() if p in before else texts[p] for p, d in zip(new, people, strict=True)])
+    blocks, rarity = blocks_of(people, keys.root), rarity_of(people, keys.root)
+    rows = [
+        (site, p, sequence, digests[p], text, keys.seals.newest, is_compared, *of, *rare)
+        for p, text, is_compared, of, rare in zip(new, sealed, compared, blocks, rarity, strict=True)
+    ]
     insert_rows(connection, DEMOGRAPHIC, _COLUMNS, rows)
     return len(rows)
+
+
+def _remembering(now: Demographics, before: Described | None) -> Demographics:
+    """What is said now, with names and addresses as they were said before: they stand in older delivered files."""
+    if before is None:
+        return now
+    return replace(now, written=tuple(dict.fromkeys((*now.told, *before.demographics.told)))[:_MOST_WRITTEN])
 
 
 def waiting(connection: sa.Connection) -> Counter[str]:

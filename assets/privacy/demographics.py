@@ -1,17 +1,19 @@
 """What a delivery says of a person beside numbers: name, birth date, sex, telephone, address. For linkage, in the vault and nowhere else.
 
-Belongs here: one form for what sources write in many, the keyed columns by which candidates are found. Does not belong here: where a feed
+Belongs here: one form for what sources write in many, the keyed columns by which candidates and namesakes are found. Does not belong here: where a feed
 has the fields (`rules/*.toml`, sections `demographics`), storing (`demographic_store`), comparing (`linkage`).
 """
 
 from __future__ import annotations
 
-import json
 import re
 import unicodedata
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
+from typing import NamedTuple
+
+import msgspec
 
 from assets.privacy.hangul import sound
 from assets.privacy.keys import VaultKey
@@ -42,6 +44,18 @@ _FILLERS = frozenset({"무명", "무명남", "무명녀", "미상", "신원미�
 """What stands where nobody's name is known: it must never make two people alike."""
 
 
+class Written(NamedTuple):
+    """A name or address as a source wrote it: which field of `SINGLING` it is, its one form there, and the text."""
+
+    field: str
+    form: str
+    text: str
+
+
+SINGLING = ("name", "roman", "address")
+"""Fields of `Demographics` that may single a person out by themselves (`rarity`)."""
+
+
 @dataclass(frozen=True)
 class Demographics:
     """One person as one site describes them. Empty text: not known.
@@ -54,6 +68,7 @@ class Demographics:
         phone: Digits, national form (0...), 9 to 11 of them.
         region: Province without its ending, then city or district.
         address: Street, house and flat: words and numbers in order, without signs.
+        written: Names and address as delivered, and as delivered before. For the search of an erasure only: no part of what is compared.
     """
 
     name: str = ""
@@ -63,6 +78,7 @@ class Demographics:
     phone: str = ""
     region: str = ""
     address: str = ""
+    written: tuple[Written, ...] = field(default=(), compare=False)
 
     @property
     def says_anything(self) -> bool:
@@ -71,12 +87,20 @@ class Demographics:
 
     def to_text(self) -> str:
         """For sealing."""
-        return json.dumps([*vars(self).values()], ensure_ascii=False, separators=(",", ":"))
+        return msgspec.json.encode(list(vars(self).values())).decode()
 
     @classmethod
     def of_text(cls, text: str) -> Demographics:
-        """What `to_text` made."""
-        return cls(*json.loads(text))
+        """What `to_text` made, also that of an earlier release, which kept nothing as written."""
+        values = msgspec.json.decode(text)
+        written = values.pop() if isinstance(values[-1], list) else []
+        return replace(cls(*values), written=tuple(Written(*one) for one in written))
+
+    @property
+    def told(self) -> tuple[Written, ...]:
+        """Names and address in every way in which they are known."""
+        own = (Written(name, form, form) for name in SINGLING if (form := getattr(self, name)))
+        return tuple(dict.fromkeys((*self.written, *own)))
 
     def _shared(self) -> tuple[str | None, ...]:
         """What two records share that are compared, in the order of `BLOCKS`; None where a part of it is empty."""
@@ -102,7 +126,27 @@ def blocks_of(people: Sequence[Demographics], key: VaultKey) -> list[tuple[int |
     shared = [person._shared() for person in people]
     asked = ((purpose, "", text) for texts in shared for purpose, text in zip(_PURPOSES, texts, strict=True) if text)
     hashes = key.lookups(asked)
-    return [tuple(int.from_bytes(next(hashes)[:8], "big") >> 1 if text else None for text in texts) for texts in shared]
+    return [tuple(number_of(next(hashes)) if text else None for text in texts) for texts in shared]
+
+
+def rarity_of(people: Sequence[Demographics], key: VaultKey) -> list[tuple[int, ...]]:
+    """Keyed columns in the order of `SINGLING`: two people are described with the same where one is equal. 0: not known."""
+    columns = []
+    for name in SINGLING:
+        forms = [getattr(person, name) for person in people]
+        hashes = iter(hashes_of(name, [form for form in forms if form], key))
+        columns.append([next(hashes) if form else 0 for form in forms])
+    return list(zip(*columns, strict=True))
+
+
+def hashes_of(name: str, forms: Iterable[str], key: VaultKey) -> list[int]:
+    """63 bits of a keyed hash of each form of one of the fields `SINGLING`."""
+    return [number_of(digest) for digest in key.lookups((f"rarity/{name}", "", form) for form in forms)]
+
+
+def number_of(digest: bytes) -> int:
+    """63 bits of a keyed hash: databases know no unsigned numbers."""
+    return int.from_bytes(digest[:8], "big") >> 1
 
 
 def normalise(raw: Mapping[str, str | None]) -> Demographics:
@@ -112,16 +156,24 @@ def normalise(raw: Mapping[str, str | None]) -> Demographics:
         raw: Fields of `FIELDS`, as far as the feed has them.
     """
     text = dict.fromkeys(FIELDS, "") | {field: _composed(value).strip() for field, value in raw.items() if value}
-    names = [name for name in (text["name"], text["other_name"], *_joined(text["family"], text["given"])) if name]
+    names = dict.fromkeys(name for name in (text["name"], text["other_name"], *_joined(text["family"], text["given"])) if name)
+    hangul = [(form, name) for name in names if (form := _hangul(name))]
+    roman = [(form, name) for name in names if (form := _roman(name))]
     province, city = _place(text["province"]), _place(text["city"])
+    line = text["line"]
+    address = plain_address(line).removeprefix(province).removeprefix(city) if line else ""
+    written = [Written("name", *one) for one in hangul if one[0] != one[1]] + [Written("roman", *one) for one in roman]
+    if address:
+        written += [Written("address", address, way) for way in dict.fromkeys((line, (raw["line"] or "").strip())) if way != address]
     return Demographics(
-        name=next((n for n in (_hangul(x) for x in names) if n), ""),
-        roman=next((n for n in (_roman(x) for x in names) if n), ""),
+        name=hangul[0][0] if hangul else "",
+        roman=roman[0][0] if roman else "",
         birth_date=_birth_date(text["birth_date"]),
         sex=_SEX.get(text["sex"].lower(), ""),
         phone=_phone(text["phone"]),
         region=_province(text["province"]) + city,
-        address=_plain(text["line"]).removeprefix(province).removeprefix(city),
+        address=address,
+        written=tuple(written),
     )
 
 
@@ -167,7 +219,7 @@ def _phone(text: str) -> str:
 @lru_cache(maxsize=4096)
 def _place(text: str) -> str:
     """A province or city: there are few."""
-    return _plain(text)
+    return plain_address(text)
 
 
 @lru_cache(maxsize=4096)
@@ -176,5 +228,6 @@ def _province(text: str) -> str:
     return _OLD_PROVINCES.get(short, short)
 
 
-def _plain(text: str) -> str:
+def plain_address(text: str) -> str:
+    """Words and numbers of an address, without blanks and signs."""
     return _NOT_WORD.sub("", text.lower())

@@ -55,6 +55,8 @@ ERASING = sa.Table(
 SETTING = sa.Table("setting", META, sa.Column("name", sa.String, primary_key=True), sa.Column("value", sa.LargeBinary))
 BLOCKS = ("by_name", "by_sound", "by_phone", "by_phone_name", "by_address")
 """Columns by which linkage finds candidates: 63 bits of a keyed hash each, null where the parts are not known."""
+RARITY = ("name_hash", "roman_hash", "address_hash")
+"""Columns by which namesakes and people of one address are found, whatever else is said of them: as `BLOCKS`, but 0 where nothing is known."""
 DEMOGRAPHIC = sa.Table(
     "demographic", META,
     sa.Column("site", sa.String, primary_key=True),
@@ -65,8 +67,11 @@ DEMOGRAPHIC = sa.Table(
     sa.Column("seal_version", sa.Integer, nullable=False),
     sa.Column("is_compared", sa.Boolean, nullable=False, index=True),
     *(sa.Column(name, sa.BigInteger, index=True) for name in BLOCKS),
+    *(sa.Column(name, sa.BigInteger) for name in RARITY),
+    sa.Index("ix_demographic_rarity", *RARITY),
 )  # fmt: skip
-"""Grain: what a site says of a person, newest delivery. `person_id` is the home person; `digest` is a keyed hash that tells a change."""
+"""Grain: what a site says of a person, newest delivery. `person_id` is the home person; `digest` is a keyed hash that tells a change.
+`RARITY` is null in rows of an earlier release until somebody is erased (`rarity`)."""
 REVIEW = sa.Table(
     "review", META,
     sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
@@ -115,30 +120,36 @@ def open_engine(database: str | Path) -> sa.Engine:
 
 
 _ADDED = {
-    "seal_version": "integer not null default 1",  # before keys had versions: sealed with version 1
-    "home_person_id": "bigint",  # before merges could be undone: an identifier lands where it stands
+    IDENTIFIER: {
+        "seal_version": "integer not null default 1",  # before keys had versions: sealed with version 1
+        "home_person_id": "bigint",  # before merges could be undone: an identifier lands where it stands
+    },
+    DEMOGRAPHIC: dict.fromkeys(RARITY, "bigint"),  # before names were searched in an erasure
 }
 
 
 def _bring_up_to_date(engine: sa.Engine) -> None:
-    """Vaults of earlier releases lack columns of `identifier` and an index."""
+    """Vaults of earlier releases lack columns and indexes."""
     META.create_all(engine)
-    for name, kind in _ADDED.items():
-        if not _lacks(engine, name):
-            continue
-        try:
-            with engine.begin() as connection:
-                connection.execute(sa.text(f"alter table identifier add column {name} {kind}"))
-        except sa.exc.DBAPIError:
-            if _lacks(engine, name):  # else another process took the step
-                raise
-    if not any(i["name"] == "ix_person_merged_into" for i in sa.inspect(engine).get_indexes(PERSON.name)):
-        with engine.begin() as connection:
-            connection.execute(sa.text("create index if not exists ix_person_merged_into on person (merged_into)"))
+    for table, columns in _ADDED.items():
+        for name in columns.keys() & _lacking(engine, table):
+            try:
+                with engine.begin() as connection:
+                    connection.execute(sa.text(f"alter table {table.name} add column {name} {columns[name]}"))
+            except sa.exc.DBAPIError:
+                if name in _lacking(engine, table):  # else another process took the step
+                    raise
+    for table in (PERSON, DEMOGRAPHIC):
+        known = {index["name"] for index in sa.inspect(engine).get_indexes(table.name)}
+        for index in table.indexes:
+            if index.name not in known:
+                with engine.begin() as connection:
+                    connection.execute(sa.schema.CreateIndex(index, if_not_exists=True))
 
 
-def _lacks(engine: sa.Engine, column: str) -> bool:
-    return column not in {c["name"] for c in sa.inspect(engine).get_columns(IDENTIFIER.name)}
+def _lacking(engine: sa.Engine, table: sa.Table) -> set[str]:
+    """Columns that the table in this database does not have."""
+    return {c.name for c in table.c} - {c["name"] for c in sa.inspect(engine).get_columns(table.name)}
 
 
 def _sqlite_pragmas(connection: object, _record: object) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -16,6 +17,7 @@ from orchestration.errors import FAILED, UserError
 from orchestration.settings import Settings
 
 if TYPE_CHECKING:
+    from assets.erasure.named import Said
     from assets.erasure.preview import Preview
     from assets.landing.workspace import Workspace
 
@@ -26,19 +28,31 @@ if TYPE_CHECKING:
 @click.option("--site", help="Site that knows the person by a number of its own; the number is asked for, and read from standard input.")
 @click.option("--resume", is_flag=True, help="Finish every erasure that was begun.")
 @click.option("--late", is_flag=True, help="List what came of erased people after their erasure, and destroy these delivered files.")
+@click.option("--found", is_flag=True, help="List the places in which open erasures found names or addresses.")
+@click.option(
+    "--leave-names", is_flag=True, help="With --resume: leave names and addresses in the places that were shown; receipt and audit say so."
+)
+@click.option(
+    "--remove-names-in",
+    "remove",
+    multiple=True,
+    metavar="PLACE",
+    help="With --resume: take records with such a name or address out of a delivered file, or files of dbt and runs of Dagster away; may be said several times.",
+)
 @click.option("--leave-samples", is_flag=True, help="Erase although samples of the person have no proof of destruction.")
 @click.option("--dry-run", is_flag=True, help="Only say what would be erased.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 @click.pass_obj
 def erase(
-    settings: Settings, /, resume: bool, late: bool, leave_samples: bool, dry_run: bool, yes: bool, as_json: bool, **named: Any
+    settings: Settings, /, resume: bool, late: bool, found: bool, leave_samples: bool, dry_run: bool, yes: bool, as_json: bool, **named: Any
 ) -> None:
     """Erase a person: landing store, raw tables, models and their old versions, catalogue, vault; then search every byte and sign a receipt.
 
     It cannot be taken back. What comes of the person later is refused at the door. A killed erasure is finished by --resume. Exit code 1 if
-    anything of the person is left.
+    anything of the person is left. A name or address that only this person has in the vault is told where it stands: say --remove-names-in or --leave-names.
     """
+    from assets.erasure.named import SILENT, Said
     from assets.erasure.preview import preview
     from assets.erasure.steps import ErasureError, begin, unfinished
     from assets.run_lock import hold_lake
@@ -48,6 +62,14 @@ def erase(
     if late:
         _late(settings, dry_run=dry_run, yes=yes)
         return
+    if found:
+        click.echo(_found_text(workspace))
+        return
+    said = Said(named["leave_names"], named["remove"])
+    if said != SILENT and not resume:
+        raise UserError(
+            "--leave-names and --remove-names-in go with --resume: they answer what an earlier search has shown. Nothing was changed"
+        )
     people: list[int] = []
     if not resume:
         people = _people(workspace, named["person"], named["people"], named["site"])
@@ -61,7 +83,7 @@ def erase(
     try:
         with progress_of_steps("biodam erase") as say, hold_lake(settings.lake_root, purpose="biodam erase"):
             open_ids = unfinished(workspace) if resume else [begin(workspace, people, leave_samples=leave_samples)]
-            done = _carry_out(settings, open_ids, say) if open_ids else []
+            done = _carry_out(settings, open_ids, say, said) if open_ids else []
     except ErasureError as error:
         raise UserError(str(error)) from error
     if as_json:
@@ -115,7 +137,21 @@ def _people(workspace: Workspace, person: tuple[int, ...], people: TextIO | None
     return sorted({ref.person_id for ref in found.values()})
 
 
-def _carry_out(settings: Settings, erasure_ids: list[str], say: Any) -> list[dict[str, Any]]:
+def _found_text(workspace: Workspace) -> str:
+    """Places of open erasures in which a name or address stands, told without it."""
+    from assets.erasure.named import SHOWN
+    from orchestration.commands.show import table
+
+    rows = [
+        [row["erasure_id"], place, ", ".join(f"{kind} {n}" for kind, n in sorted(kinds.items()))]
+        for row in workspace.erasures.all()
+        if not row["finished_at"]
+        for place, kinds in sorted(row["facts"].get(SHOWN, {}).items())
+    ]
+    return table(["erasure", "place", "found"], rows) if rows else "No open erasure has found a name or address."
+
+
+def _carry_out(settings: Settings, erasure_ids: list[str], say: Any, said: Said) -> list[dict[str, Any]]:
     """Every step of these erasures, with one build for all of them.
 
     Raises:
@@ -133,7 +169,7 @@ def _carry_out(settings: Settings, erasure_ids: list[str], say: Any) -> list[dic
         raise UserError(
             f"the build failed: {problem}. The person is in no raw table; models may still hold them. Remedy: `biodam run`, then `biodam erase --resume`"
         )
-    done = [after_build(workspace, erasure_id, lambda runs: _forget_runs(settings, runs), say) for erasure_id in erasure_ids]
+    done = [after_build(workspace, erasure_id, lambda runs: _forget_runs(settings, runs), say, said) for erasure_id in erasure_ids]
     _tell_dagster(settings)
     return done
 
@@ -173,17 +209,23 @@ def _preview_text(seen: Preview) -> str:
         f"{seen.landing_files} delivered file(s), {bytes_text(seen.landing_bytes)}, hold records of theirs, {seen.shared_files} of them other people's too: records"
         " are blanked where that can be done beyond doubt, else the file is destroyed. Files that name the person elsewhere are treated alike"
     )
+    lines.append(f"Searched for afterwards: {_counted(seen.values)}; not searched for: {_counted(seen.not_searched)}")
     if seen.undestroyed:
         lines.append(f"{seen.undestroyed} of {seen.samples} sample(s) have no proof of destruction: --leave-samples is needed")
     return "\n".join(lines)
 
 
+def _counted(values: Mapping[str, int]) -> str:
+    return ", ".join(f"{kind} {n}" for kind, n in sorted(values.items())) or "nothing"
+
+
 def _done_text(facts: dict[str, Any]) -> str:
     tables, scan = facts["tables"], facts["scan"]
+    left = f"names left in {len(scan['names_left'])} place(s), as was said" if scan.get("names_left") else "nothing left"
     older = sum(map(len, facts["files_removed"].values()))
     return (
         f"{facts['erasure_id']}: {sum(t['rows'] for t in tables.values()):,} rows of {len(tables)} tables, {len(facts['files_redacted'])} delivered files redacted,"
-        f" {len(facts['files_destroyed'])} destroyed, {older} older files, {facts['identifiers_forgotten']} identifiers. Searched {scan['files']:,} files: nothing left.\n"
+        f" {len(facts['files_destroyed'])} destroyed, {older} older files, {facts['identifiers_forgotten']} identifiers. Searched {scan['files']:,} files: {left}.\n"
         f"Receipt: control/receipts/{facts['erasure_id']}.json (SHA-256 {facts['receipt_sha256']})"
     )
 
@@ -201,7 +243,7 @@ def list_(settings: Settings) -> None:
     from orchestration.commands.show import table
 
     found = standings(settings.workspace())
-    names = ("erasure_id", "step", "started_at", "finished_at", "people", "rows", "problem")
+    names = ("erasure_id", "step", "started_at", "finished_at", "people", "rows", "names_left", "problem")
     click.echo(table(list(names), [[getattr(s, n) for n in names] for s in found]) if found else "Nobody was erased.")
     if any(s.problem for s in found):
         sys.exit(FAILED)

@@ -10,6 +10,7 @@ from typing import Any
 from deltalake import DeltaTable
 
 from assets.erasure import artefacts, landing_store, receipt, steps
+from assets.erasure.named import SILENT, Said
 from assets.landing.workspace import Workspace
 from assets.ledger import commits, erasures, stamps, upkeep
 from assets.privacy import erased
@@ -30,10 +31,15 @@ def resident(number: int) -> str:
     return f"70010{number}123456{number}"
 
 
+NAMES = {1: "홍길동", 2: "임꺽정", 3: "장길산", 4: "김민수", 5: "김민수"}
+"""The fourth and fifth are namesakes."""
+
+
 def patients(numbers: Iterable[int]) -> str:
-    """One line a person."""
+    """One line a person, with name and address."""
     return "".join(
         f'{{"resourceType":"Patient","id":"patient-000{n}","birthDate":"1970-01-0{n}",'
+        f'"name":[{{"text":"{NAMES[n]}"}}],"address":[{{"line":["서울특별시 중구 세종대로 110, 5동 {n}01호"],"state":"서울특별시","city":"중구"}}],'
         f'"identifier":[{{"system":"urn:x:resident","value":"{resident(n)[:6]}-{resident(n)[6:]}"}}]}}\n'
         for n in numbers
     )
@@ -70,7 +76,7 @@ def person(lake: Path, number: int) -> int:
     return found.person_id
 
 
-def erase(lake: Path, *numbers: int, where: str = "nowhere") -> list[dict[str, Any]]:
+def erase(lake: Path, *numbers: int, where: str = "nowhere", said: Said = SILENT) -> list[dict[str, Any]]:
     """Erase people, or go on with what was killed; `where` is `<function>:<nth call>:before|after`, or `nowhere`."""
     people = [person(lake, n) for n in numbers]
     if where != "nowhere":
@@ -83,7 +89,7 @@ def erase(lake: Path, *numbers: int, where: str = "nowhere") -> list[dict[str, A
             ids = [steps.begin(workspace, people)]
         for erasure_id in ids:
             steps.before_build(workspace, erasure_id)
-        return [steps.after_build(workspace, erasure_id, lambda _: None) for erasure_id in ids]
+        return [steps.after_build(workspace, erasure_id, lambda _: None, said=said) for erasure_id in ids]
 
 
 def rows_by_person(lake: Path) -> dict[str, dict[int, str]]:

@@ -28,7 +28,12 @@ def test_a_dry_run_finds_the_person_by_a_number_from_standard_input_and_changes_
     assert (seen["tables"], seen["landing_files"], seen["undestroyed"]) == (
         {"raw/fhir/condition": 1, "raw/fhir/patient": 1, "raw/people/sighting": 1}, 2, 0,
     )  # fmt: skip
+    assert (seen["values"], seen["not_searched"]) == ({"person_id": 1}, {"values_too_short": 1}), "p1 is too short to be looked for"
     assert not (small.biodam.lake / "control" / "receipts").exists()
+
+
+def test_places_of_names_are_listed_by_themselves(small: Small) -> None:
+    assert _erase(small, "--found").stdout == "No open erasure has found a name or address.\n"
 
 
 @pytest.mark.parametrize(
@@ -38,8 +43,9 @@ def test_a_dry_run_finds_the_person_by_a_number_from_standard_input_and_changes_
         (("--people", "-", "--yes"), "12345\nKim\n", "line 2 of --people is no person id"),
         (("--people", "-", "--yes"), "12345\n", "the vault knows no person 12345"),
         (("--people", "-", "--yes"), "\n", "--people names nobody"),
+        (("--people", "-", "--yes", "--leave-names"), "12345\n", "--leave-names and --remove-names-in go with --resume"),
     ],
-    ids=["unknown number", "no person id", "unknown person", "nobody"],
+    ids=["unknown number", "no person id", "unknown person", "nobody", "names before they were shown"],
 )
 def test_a_mistake_is_answered_in_one_line(small: Small, arguments: tuple[str, ...], typed: str, said: str) -> None:
     done = _erase(small, *arguments, typed=typed)

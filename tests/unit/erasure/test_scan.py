@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import gzip
 import io
+import json
+import unicodedata
 import zipfile
 from collections import Counter
 from pathlib import Path
@@ -14,7 +16,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from assets.erasure import scan
-from assets.erasure.scan import Needle, Scanner, scan_folder
+from assets.erasure.forms import Needle
+from assets.erasure.scan import Scanner, scan_folder
 
 NUMBER, NAME, PERSON = "7001011234561", "홍길동아무개씨", 4856884142566550921
 SCANNER = Scanner([Needle("number", NUMBER), Needle("name", NAME)], [PERSON])
@@ -89,6 +92,38 @@ def test_the_middle_of_a_longer_number_or_word_is_no_match(tmp_path: Path) -> No
     assert [bool(_kinds(t, tmp_path, scanner)) for t in (b"patient-01", b"patient-012", b"xpatient-01", b"/patient-01,", b"patient-01_")] == [
         True, False, False, True, True,
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "cp949", "utf-16-le", "utf-16-be", "JSON"])
+def test_a_name_in_hangul_may_be_followed_by_a_particle_and_may_not_follow_a_syllable(encoding: str, tmp_path: Path) -> None:
+    scanner = Scanner([Needle("name", "홍길동")])
+    texts = {
+        "홍길동": True,
+        "홍길동은 집에": True,
+        "환자: 홍길동": True,
+        '"홍길동"': True,
+        "분홍길동네": False,
+        "새홍길동": False,
+        "가홍길동 홍길동": True,
+    }
+    written = {text: json.dumps(text).encode() if encoding == "JSON" else text.encode(encoding) for text in texts}
+    assert {text: bool(_kinds(raw, tmp_path, scanner)) for text, raw in written.items()} == texts
+
+
+def test_a_short_name_in_packed_bytes_is_looked_for_where_they_are_unpacked(tmp_path: Path) -> None:
+    """Six bytes stand by chance in some gigabytes that are compressed; else an erasure would find them, and nobody could say what it found."""
+    scanner, six = Scanner([Needle("name", "홍길동")]), "홍길동".encode("cp949")
+    packed = io.BytesIO()
+    with gzip.GzipFile(filename=six.decode("latin-1"), mode="wb", fileobj=packed) as file:
+        file.write(b"nothing")
+    assert six in packed.getvalue()
+    assert _kinds(packed.getvalue(), tmp_path, scanner) == {}
+    assert _kinds(gzip.compress(six), tmp_path, scanner) == {"name": 1}
+    assert _kinds(six, tmp_path, scanner) == {"name": 1}
+
+
+def test_a_name_is_found_in_a_file_name_of_an_archive_that_takes_syllables_apart(tmp_path: Path) -> None:
+    assert _kinds(_zip(b"", name=unicodedata.normalize("NFD", "홍길동.txt")), tmp_path, Scanner([Needle("name", "홍길동")]))["name"] >= 1
 
 
 @pytest.mark.parametrize("offset", range(14))
