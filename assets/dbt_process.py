@@ -18,6 +18,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from assets.collector import collect_seldom
 from assets.dbt_manifest import PARSED, PROJECT
 
 LEAVE_OUT = "--leave-out"
@@ -96,6 +97,7 @@ def without(names: Mapping[str, str], project: Any) -> list[str]:
 def main() -> int:
     """Run dbt with the arguments of this process; returns dbt's exit code."""
     die_with_parent()
+    collect_seldom()
     from dbt.cli.main import dbtRunner
 
     drop_unheard_events()

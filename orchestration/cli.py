@@ -14,6 +14,7 @@ from typing import Any
 
 import click
 
+from assets.collector import collect_seldom
 from assets.sites.feed_kinds import FEED_KINDS
 from orchestration.commands import upkeep
 from orchestration.commands.audit import audit
@@ -288,6 +289,7 @@ def ui(settings: Settings, port: int, host: str) -> None:
 def main() -> None:
     """Entry point: every error becomes one line on stderr and an exit code."""
     debug = False
+    collect_seldom()
     try:
         debug = read_settings().debug
         cli(standalone_mode=False)

@@ -16,6 +16,7 @@ import duckdb
 import hypothesis
 import pytest
 
+from assets.collector import collect_seldom
 from tests.faults.report import (  # noqa: F401 - hooks
     pytest_addoption,
     pytest_collection_modifyitems,
@@ -27,6 +28,8 @@ from tests.scheduling import pytest_xdist_make_scheduler  # noqa: F401 - a hook
 
 if TYPE_CHECKING:
     from assets.landing.workspace import Workspace
+
+collect_seldom()
 
 hypothesis.settings.register_profile(
     "same everywhere", deadline=None, derandomize=True, database=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]

@@ -22,6 +22,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from assets.collector import paused_collector
 from assets.contracts.table import ERASED, NOBODY, Contract, Entity, load_contract
 from assets.formats.count import RecordCount, count_records
 from assets.formats.headers import noted_elements, noted_headers
@@ -29,7 +30,6 @@ from assets.formats.reasons import Reason
 from assets.formats.sandbox import ChildResult, run_child
 from assets.lake import tables
 from assets.lake.commits import REMEDY, CommitReceipt, TornTable
-from assets.landing.collector import paused_collector
 from assets.landing.door import sha256_of, stored_folder
 from assets.landing.effects import MOST_LISTED, Brought, find_effects
 from assets.landing.files import FileJob
