@@ -76,10 +76,10 @@ def find_records(path: Path, shape: Shape, numbers: Collection[int], matches: Ca
     """
     finding = _Finding(shape, sorted(set(numbers)))
     try:
-        with closing(_open(path, shape.compression)) as file:
-            if not all(finding.take(block, matches(block)) for block in _blocks(file)):
+        with closing(open_plain(path, shape.compression)) as file:
+            if not all(finding.take(block, matches(block)) for block in blocks_of_lines(file)):
                 return None
-    except _LineTooLong:
+    except LineTooLong:
         return None
     return finding.result()
 
@@ -91,7 +91,7 @@ def write_blanked(path: Path, target: Path, shape: Shape, records: Records) -> s
         SHA-256 of the new file.
     """
     target.unlink(missing_ok=True)
-    with closing(HashingFile(target)) as raw, closing(_open(path, shape.compression)) as file:
+    with closing(HashingFile(target)) as raw, closing(open_plain(path, shape.compression)) as file:
         if shape.compression == "gzip":
             with gzip.GzipFile(filename="", mode="wb", fileobj=raw, mtime=0) as packed:
                 for block in _blanked(file, records):
@@ -102,7 +102,7 @@ def write_blanked(path: Path, target: Path, shape: Shape, records: Records) -> s
     return raw.sha256
 
 
-class _LineTooLong(ValueError):
+class LineTooLong(ValueError):
     """A line of more than `LONGEST` bytes."""
 
 
@@ -158,7 +158,7 @@ def _blanked(file: IO[bytes], records: Records) -> Iterator[bytes]:
     """The text with these lines blanked, of the same length."""
     offset, waiting = 0, iter(records.lines)
     line = next(waiting, None)
-    for block in _blocks(file):
+    for block in blocks_of_lines(file):
         text = bytearray(block)
         while line is not None and line.offset < offset + len(block):
             start = line.offset - offset
@@ -168,15 +168,16 @@ def _blanked(file: IO[bytes], records: Records) -> Iterator[bytes]:
         offset += len(block)
 
 
-def _open(path: Path, compression: str | None) -> IO[bytes]:
+def open_plain(path: Path, compression: str | None) -> IO[bytes]:
+    """A file's text, unpacked."""
     return gzip.open(path) if compression == "gzip" else path.open("rb")  # type: ignore[return-value]
 
 
-def _blocks(file: IO[bytes]) -> Iterator[bytes]:
+def blocks_of_lines(file: IO[bytes]) -> Iterator[bytes]:
     """Whole lines.
 
     Raises:
-        _LineTooLong: A line would have to be held that is longer than `LONGEST`.
+        LineTooLong: A line would have to be held that is longer than `LONGEST`.
     """
     carry: list[bytes] = []
     held = 0
@@ -188,6 +189,6 @@ def _blocks(file: IO[bytes]) -> Iterator[bytes]:
         carry.append(piece[cut:])
         held += len(piece) - cut
         if held > LONGEST:
-            raise _LineTooLong
+            raise LineTooLong
     if held:
         yield b"".join(carry)

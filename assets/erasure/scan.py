@@ -35,7 +35,7 @@ _CHUNK = 8 << 20
 _DEPTH = 4
 """Containers inside containers that are opened. A file that is packed deeper is reported as unreadable."""
 _ORDERS: tuple[Literal["little", "big"], ...] = ("little", "big")
-_GZIP, _ZIP, _PARQUET = b"\x1f\x8b", b"PK\x03\x04", b"PAR1"
+GZIP, _ZIP, _PARQUET = b"\x1f\x8b", b"PK\x03\x04", b"PAR1"
 
 
 class TooDeep(RuntimeError):
@@ -136,12 +136,12 @@ class Scanner:
 
     def _stream(self, file: BinaryIO, depth: int) -> Counter[Needle]:
         head = file.read(4)
-        if depth == 0 and _is_packed(head):
+        if depth == 0 and is_packed(head):
             raise TooDeep(f"packed in more than {_DEPTH} containers")
         file.seek(0)
-        found = self._plain(file, packed=_is_packed(head))
+        found = self._plain(file, packed=is_packed(head))
         file.seek(0)
-        if head[:2] == _GZIP:
+        if head[:2] == GZIP:
             with gzip.GzipFile(fileobj=file) as inner:
                 found += self._packed(inner, depth - 1)  # type: ignore[arg-type]
         elif head == _ZIP:
@@ -157,7 +157,7 @@ class Scanner:
     def _packed(self, inner: IO[bytes], depth: int) -> Counter[Needle]:
         """What was packed; held whole only where it is packed itself."""
         stream = io.BufferedReader(inner)  # type: ignore[type-var]
-        if _is_packed(stream.peek(4)[:4]):
+        if is_packed(stream.peek(4)[:4]):
             return self._stream(io.BytesIO(stream.read()), depth)
         return self._plain(stream)
 
@@ -232,8 +232,9 @@ def scan_folder(
     return result
 
 
-def _is_packed(head: bytes) -> bool:
-    return head[:2] == _GZIP or head[:4] in (_ZIP, _PARQUET)
+def is_packed(head: bytes) -> bool:
+    """Whether a file that begins so is opened: gzip, ZIP or Parquet."""
+    return head[:2] == GZIP or head[:4] in (_ZIP, _PARQUET)
 
 
 def _leaves(columns: Iterable[pa.Array]) -> Iterator[pa.Array]:

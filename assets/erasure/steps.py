@@ -166,7 +166,7 @@ def _search(workspace: Workspace, erasure_id: str, sought: Sought, *, leave: boo
     left, named = apart(found)
     facts = _facts(workspace, erasure_id)
     unsaid = still_open(named, facts, leave=leave)
-    _note(workspace, erasure_id, "purged", {SHOWN: {**facts.get(SHOWN, {}), **named}})
+    _note(workspace, erasure_id, "purged", {SHOWN: named})
     if left or unsaid or found.unreadable:
         workspace.audit.append("erasure.residue", erasure=erasure_id, files=len(left), unreadable=len(found.unreadable), named=len(unsaid))
         raise ErasureError(f"erasure {erasure_id} is not finished: {'. '.join(_why(left, found.unreadable, unsaid))}")

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from assets.erasure.preview import Preview
     from assets.landing.workspace import Workspace
 
+_MOST_LINES = 20
+
 
 @click.command()
 @click.option("--person", type=int, multiple=True, help="person_id of the lake; may be said several times.")
@@ -138,17 +140,24 @@ def _people(workspace: Workspace, person: tuple[int, ...], people: TextIO | None
 
 
 def _found_text(workspace: Workspace) -> str:
-    """Places of open erasures in which a name or address stands, told without it."""
-    from assets.erasure.named import SHOWN
+    """Places of open erasures in which a name or address stands, and where to look, told without it."""
+    from assets.erasure.named import SHOWN, lines_of
+    from assets.erasure.search import sought_of
+    from assets.privacy import erased
     from orchestration.commands.show import table
 
-    rows = [
-        [row["erasure_id"], place, ", ".join(f"{kind} {n}" for kind, n in sorted(kinds.items()))]
-        for row in workspace.erasures.all()
-        if not row["finished_at"]
-        for place, kinds in sorted(row["facts"].get(SHOWN, {}).items())
-    ]
-    return table(["erasure", "place", "found"], rows) if rows else "No open erasure has found a name or address."
+    rows = []
+    for erasure_id, subject in erased.unfinished(workspace.vault).items():
+        shown = (workspace.erasures.get(erasure_id) or {"facts": {}})["facts"].get(SHOWN)
+        if not shown:
+            continue
+        scanner = sought_of(workspace, subject.ids).everything
+        for place, kinds in sorted(shown.items()):
+            lines = lines_of(workspace, scanner, place)
+            more = f" and {len(lines) - _MOST_LINES} more" if len(lines) > _MOST_LINES else ""
+            counts = ", ".join(f"{kind} {n}" for kind, n in sorted(kinds.items()))
+            rows.append([erasure_id, place, counts, ", ".join(map(str, lines[:_MOST_LINES])) + more])
+    return table(["erasure", "place", "found", "lines"], rows) if rows else "No open erasure has found a name or address."
 
 
 def _carry_out(settings: Settings, erasure_ids: list[str], say: Any, said: Said) -> list[dict[str, Any]]:

@@ -13,9 +13,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from assets.erasure import receipt
-from assets.erasure.named import SHOWN, SILENT, Said
+from assets.erasure.named import SHOWN, SILENT, Said, lines_of
 from assets.erasure.names import is_short, needles_of
 from assets.erasure.preview import preview
+from assets.erasure.search import sought_of
 from assets.erasure.standing import standings
 from assets.erasure.steps import ErasureError, unfinished
 from assets.landing.workspace import Workspace
@@ -134,6 +135,17 @@ def test_a_record_of_somebody_else_that_names_the_person_stays_until_somebody_sa
     assert [line.strip() == "{}" for line in path.read_text().splitlines()] == [True, False]
     assert "names_left" not in {k for k, v in facts["scan"].items() if v}
     assert {"delivery": "h02/fhir_r4/d4", "records": 1}.items() <= facts["files_redacted"][-1].items()
+
+
+def test_lines_are_told_at_which_somebody_has_to_look(lake: Path) -> None:
+    _deliver_note_about(lake)
+    lines = f"nothing\n{NAME}은\n\n{ADDRESS} {NAME}\npatient-0003\n".encode()
+    _note(lake, gzip.compress(lines), "log.gz")
+    _note(lake, lines, "log")
+    _, shown = _open(lake, 1)
+    workspace = Workspace(lake)
+    scanner = sought_of(workspace, [person(lake, 1)]).everything
+    assert {place: lines_of(workspace, scanner, place) for place in shown} == {NOTES: [1], "control/log": [2, 4], "control/log.gz": [2, 4]}
 
 
 def test_nothing_is_taken_out_of_what_was_not_shown_or_is_no_file_of_a_sender_or_log(lake: Path) -> None:
