@@ -288,7 +288,11 @@ def open_ledger(url_or_path: str | Path) -> sa.Engine:
     engine = sa.create_engine(text)
     if engine.dialect.name == "sqlite":
         sa.event.listen(engine, "connect", _sqlite_pragmas)
-    _bring_up_to_date(engine)
+    try:
+        _bring_up_to_date(engine)
+    except BaseException:
+        engine.dispose()  # a connection that waits to be collected keeps the file open
+        raise
     return engine
 
 

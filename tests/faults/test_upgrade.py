@@ -7,6 +7,7 @@ import json
 import sqlite3
 import sys
 import tarfile
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -33,7 +34,7 @@ def hashes(folder: Path) -> dict[str, str]:
 
 
 def set_version(lake: Path, version: int) -> None:
-    with sqlite3.connect(lake / "control" / "control.db") as connection:
+    with closing(sqlite3.connect(lake / "control" / "control.db", isolation_level=None)) as connection:
         connection.execute("update ledger_version set version = ?", (version,))
 
 
