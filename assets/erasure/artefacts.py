@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -23,25 +23,32 @@ from assets.lake.paths import Lake
 _SQLITE = b"SQLite format 3\0"
 
 
-def clean(lake: Lake, scanner: Scanner, forget_runs: Callable[[frozenset[str]], object]) -> Counter[str]:
+def clean(
+    lake: Lake, scanner: Scanner, forget_runs: Callable[[frozenset[str]], object], *, only: Collection[str] | None = None
+) -> Counter[str]:
     """Take away dbt's files, and runs of Dagster, in which something of a person stands.
 
     Args:
         lake: The lake.
         scanner: What to look for.
         forget_runs: Makes Dagster forget runs, by id.
+        only: Paths below the lake root that are looked at. None: all.
 
     Returns:
         Files and runs.
     """
-    files = [path for path in _files(lake.control / "dbt") if _hit(scanner, path)]
+
+    def hit(path: Path) -> bool:
+        return (only is None or str(path.relative_to(lake.root)) in only) and _hit(scanner, path)
+
+    files = [path for path in _files(lake.control / "dbt") if hit(path)]
     for path in files:
         path.unlink(missing_ok=True)
     if files:
         fsync_folders(files, below=lake.control)
     databases = [path for path in _files(lake.dagster_home) if _is_database(path)]
-    runs = {run for path in databases if _hit(scanner, path) for run in _runs_in(path, scanner)}
-    outputs = [path for path in _files(lake.dagster_home / "storage") if _hit(scanner, path)]
+    runs = {run for path in databases if hit(path) for run in _runs_in(path, scanner)}
+    outputs = [path for path in _files(lake.dagster_home / "storage") if hit(path)]
     runs |= {path.relative_to(lake.dagster_home / "storage").parts[0] for path in outputs}
     if runs:
         forget_runs(frozenset(runs))

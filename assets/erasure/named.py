@@ -9,7 +9,7 @@ relative. It is told by place and taken out, or left, only when somebody has loo
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,14 +56,16 @@ def still_open(named: Places, facts: Mapping[str, Any], *, leave: bool) -> Place
     return {place: kinds for place, kinds in named.items() if not kinds.keys() <= said.get(place, set())}
 
 
-def not_to_be_removed(workspace: Workspace, remove: tuple[str, ...], shown: Places) -> list[str]:
-    """Of these places, those that no search has shown, or out of which nothing can be taken: tables and the control database."""
-    own = [f"{workspace.lake.landing.relative_to(workspace.root)}/", *_logs(workspace)]
-    return [place for place in remove if place not in shown or not place.startswith(tuple(own))]
+def not_to_be_removed(workspace: Workspace, erasure_ids: Iterable[str], places: Iterable[str]) -> list[str]:
+    """Of these places, those that the newest search of no erasure has shown, or out of which nothing can be taken: tables and the control database."""
+    rows = [workspace.erasures.get(erasure_id) or {"facts": {}} for erasure_id in erasure_ids]
+    shown = {place for row in rows for place in row["facts"].get(SHOWN, {})}
+    own = (f"{workspace.lake.landing.relative_to(workspace.root)}/", *_logs(workspace))
+    return [place for place in places if place not in shown or not place.startswith(own)]
 
 
 def remove_named(
-    workspace: Workspace, erasure_id: str, scanner: Scanner, places: tuple[str, ...], forget_runs: Callable[[frozenset[str]], object]
+    workspace: Workspace, erasure_id: str, scanner: Scanner, places: Collection[str], forget_runs: Callable[[frozenset[str]], object]
 ) -> Counter[str]:
     """Take names and addresses out of these places, as identifiers are: records are blanked or files destroyed, files of dbt and runs of Dagster go.
 
@@ -76,8 +78,7 @@ def remove_named(
         path: kinds for path, kinds in found.hits.items() if landing_store.told_path(workspace, str((landing / path).relative_to(root))) in places
     }  # fmt: skip
     landing_store.destroy(workspace, erasure_id, {}, found, scanner)
-    of_logs = any(place.startswith(tuple(_logs(workspace))) for place in places)
-    return artefacts.clean(workspace.lake, scanner, forget_runs) if of_logs else Counter()
+    return artefacts.clean(workspace.lake, scanner, forget_runs, only=places)
 
 
 def lines_of(workspace: Workspace, scanner: Scanner, place: str) -> list[int]:

@@ -23,7 +23,7 @@ from typing import Any
 
 from assets.erasure import artefacts, landing_store, receipt
 from assets.erasure.facts import table_facts
-from assets.erasure.named import LEFT, SHOWN, SILENT, Places, Said, apart, not_to_be_removed, remove_named, still_open
+from assets.erasure.named import LEFT, SHOWN, SILENT, Places, Said, apart, remove_named, still_open
 from assets.erasure.purge import purge
 from assets.erasure.samples import undestroyed
 from assets.erasure.search import Sought, residue, scanner_of, search_all, sought_of
@@ -127,7 +127,7 @@ def after_build(
         erasure_id: An erasure whose rows are out of the raw tables.
         forget_runs: Makes Dagster forget runs, by id.
         say: Told of progress.
-        said: What the operator says of places in which an earlier call found names.
+        said: What the operator says of places in which an earlier call found names; places that this erasure has not shown are another's.
 
     Returns:
         The facts of the receipt.
@@ -147,8 +147,9 @@ def after_build(
     purge(workspace, cause_of(erasure_id), subject)
     say("searching what Dagster and dbt keep")
     cleaned = artefacts.clean(workspace.lake, numbers, forget_runs)
-    if said.remove:
-        cleaned += _remove(workspace, erasure_id, sought, said.remove, forget_runs)
+    if remove := [place for place in said.remove if place in _facts(workspace, erasure_id).get(SHOWN, {})]:
+        workspace.audit.append("erasure.names_removed", erasure=erasure_id, places=len(remove))
+        cleaned += remove_named(workspace, erasure_id, sought.everything, remove, forget_runs)
     _note(workspace, erasure_id, "purged", {"artefacts": _added(workspace, erasure_id, "artefacts", cleaned)})
     say("searching every byte")
     scan = _search(workspace, erasure_id, sought, leave=said.leave)
@@ -188,16 +189,6 @@ def _why(left: Places, unreadable: Sequence[str], unsaid: Places) -> Iterator[st
             " --found` lists all); `biodam erase --resume --remove-names-in PLACE` takes the records out of a delivered file, `--leave-names` leaves the"
             " others, and audit and receipt say so"
         )
-
-
-def _remove(workspace: Workspace, erasure_id: str, sought: Sought, places: tuple[str, ...], forget_runs: ForgetRuns) -> Counter[str]:
-    if wrong := not_to_be_removed(workspace, places, _facts(workspace, erasure_id).get(SHOWN, {})):
-        raise ErasureError(
-            f"nothing can be taken out of {wrong[0]}: no search has shown it, or it is no delivered file and no file of dbt or Dagster. Remedy: `biodam erase"
-            " --found` lists the places"
-        )
-    workspace.audit.append("erasure.names_removed", erasure=erasure_id, places=len(places))
-    return remove_named(workspace, erasure_id, sought.everything, places, forget_runs)
 
 
 def _finish(workspace: Workspace, erasure_id: str, subject: Subject) -> dict[str, Any]:

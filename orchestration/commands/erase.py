@@ -54,7 +54,6 @@ def erase(
     It cannot be taken back. What comes of the person later is refused at the door. A killed erasure is finished by --resume. Exit code 1 if
     anything of the person is left. A name or address that only this person has in the vault is told where it stands: say --remove-names-in or --leave-names.
     """
-    from assets.erasure.named import SILENT, Said
     from assets.erasure.preview import preview
     from assets.erasure.steps import ErasureError, begin, unfinished
     from assets.run_lock import hold_lake
@@ -67,11 +66,7 @@ def erase(
     if found:
         click.echo(_found_text(workspace))
         return
-    said = Said(named["leave_names"], named["remove"])
-    if said != SILENT and not resume:
-        raise UserError(
-            "--leave-names and --remove-names-in go with --resume: they answer what an earlier search has shown. Nothing was changed"
-        )
+    said = _said(workspace, named["leave_names"], named["remove"], resume=resume)
     people: list[int] = []
     if not resume:
         people = _people(workspace, named["person"], named["people"], named["site"])
@@ -137,6 +132,28 @@ def _people(workspace: Workspace, person: tuple[int, ...], people: TextIO | None
     if unknown := [number for number in asked if number not in found]:
         raise UserError(f"the vault knows no person {unknown[0]}. Nothing was changed")
     return sorted({ref.person_id for ref in found.values()})
+
+
+def _said(workspace: Workspace, leave: bool, remove: tuple[str, ...], *, resume: bool) -> Said:
+    """What is said of names that were found.
+
+    Raises:
+        UserError: It answers nothing that was shown.
+    """
+    from assets.erasure.named import SILENT, Said, not_to_be_removed
+    from assets.erasure.steps import unfinished
+
+    said = Said(leave, remove)
+    if said != SILENT and not resume:
+        raise UserError(
+            "--leave-names and --remove-names-in go with --resume: they answer what an earlier search has shown. Nothing was changed"
+        )
+    if wrong := not_to_be_removed(workspace, unfinished(workspace), remove) if remove else []:
+        raise UserError(
+            f"nothing can be taken out of {wrong[0]}: no search has shown it, or it is no delivered file and no file of dbt or Dagster."
+            " Remedy: `biodam erase --found` lists the places. Nothing was changed"
+        )
+    return said
 
 
 def _found_text(workspace: Workspace) -> str:

@@ -44,8 +44,9 @@ def test_places_of_names_are_listed_by_themselves(small: Small) -> None:
         (("--people", "-", "--yes"), "12345\n", "the vault knows no person 12345"),
         (("--people", "-", "--yes"), "\n", "--people names nobody"),
         (("--people", "-", "--yes", "--leave-names"), "12345\n", "--leave-names and --remove-names-in go with --resume"),
+        (("--resume", "--remove-names-in", "control/note"), "", "nothing can be taken out of control/note"),
     ],
-    ids=["unknown number", "no person id", "unknown person", "nobody", "names before they were shown"],
+    ids=["unknown number", "no person id", "unknown person", "nobody", "names before they were shown", "a place that was not shown"],
 )
 def test_a_mistake_is_answered_in_one_line(small: Small, arguments: tuple[str, ...], typed: str, said: str) -> None:
     done = _erase(small, *arguments, typed=typed)

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from assets.erasure import receipt
-from assets.erasure.named import SHOWN, SILENT, Said, lines_of
+from assets.erasure.named import SHOWN, SILENT, Said, lines_of, not_to_be_removed
 from assets.erasure.names import is_short, needles_of
 from assets.erasure.preview import preview
 from assets.erasure.search import sought_of
@@ -150,10 +150,22 @@ def test_lines_are_told_at_which_somebody_has_to_look(lake: Path) -> None:
 
 def test_nothing_is_taken_out_of_what_was_not_shown_or_is_no_file_of_a_sender_or_log(lake: Path) -> None:
     _deliver_note_about(lake)
-    _note(lake)
+    note = _note(lake)
     _open(lake, 1)
-    for place in ("control/note", "landing/h02/fhir_r4/d1/Patient.ndjson"):
-        assert f"nothing can be taken out of {place}" in _open(lake, said=Said(remove=(place,)))[0]
+    workspace, patients = Workspace(lake), "landing/h02/fhir_r4/d1/Patient.ndjson"
+    assert not_to_be_removed(workspace, unfinished(workspace), ["control/note", patients, NOTES]) == ["control/note", patients]
+    assert set(_open(lake, said=Said(remove=("control/note", patients)))[1]) == {"control/note", NOTES}
+    assert note.exists()
+    assert b'"Patient"' in (lake / patients).read_bytes()
+
+
+def test_of_files_that_hold_a_name_only_those_go_that_somebody_named(lake: Path) -> None:
+    logs = [lake / "control" / "dbt" / name for name in ("dbt.log", "other.log")]
+    logs[0].parent.mkdir()
+    for log in logs:
+        log.write_text(NAME)
+    _open(lake, 1)
+    assert set(_open(lake, said=Said(remove=("control/dbt/dbt.log",)))[1]) == {"control/dbt/other.log"}
 
 
 def test_files_of_dbt_that_name_the_person_go_when_somebody_says_so(lake: Path) -> None:
