@@ -16,7 +16,7 @@ import dagster as dg
 import pytest
 
 from assets.alerts import read_alerts
-from assets.dbt_manifest import PROJECT
+from assets.dbt_manifest import PROJECT, load_manifest
 from assets.feeds import intake
 from assets.resources import FastDbt, LakeResource
 from orchestration.build import build_defs
@@ -169,7 +169,7 @@ def test_sites_are_partitions_of_every_raw_table(lake: Path) -> None:
 # --- a run -----------------------------------------------------------------------------------------------------------------------------
 
 
-def test_only_what_was_landed_is_reported(lake: Path, tmp_path: Path) -> None:
+def test_only_what_was_landed_is_reported_and_tested(lake: Path, tmp_path: Path) -> None:
     write_delivery(lake, "h90", "fhir_r4", "d1", {"Patient.ndjson": PATIENTS + BROKEN})
     write_delivery(lake, "h66", "fhir_r4", "d1", {"Patient.ndjson": PATIENTS})
     result, instance = _run(_fake_dbt(tmp_path, []))
@@ -196,6 +196,12 @@ def test_only_what_was_landed_is_reported(lake: Path, tmp_path: Path) -> None:
     assert not checks["govern/deliveries", "fresh_h91"].passed
     assert instance.get_materialized_partitions(dg.AssetKey(["raw", "fhir", "patient"])) == {"h90"}
     assert found["govern/deliveries", None]["deliveries_refused"] == 1
+    nodes = load_manifest()["nodes"]
+    left_out = [nodes[unique_id] for unique_id in json.loads((lake / "control" / "dbt" / "left_out.json").read_text())]
+    assert {n["resource_type"] for n in left_out} == {"test"}, "a first build makes every model"
+    untested = {parent for n in left_out for parent in n["depends_on"]["nodes"]}
+    assert "model.biodam.stg_ccda__problems" in untested, "no document ever came: there is no row to test"
+    assert not {"model.biodam.person", "model.biodam.consent_relation"} & untested
 
 
 def test_no_identifier_reaches_dagsters_databases(lake: Path, tmp_path: Path) -> None:
