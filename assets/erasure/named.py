@@ -58,8 +58,7 @@ def still_open(named: Places, facts: Mapping[str, Any], *, leave: bool) -> Place
 
 def not_to_be_removed(workspace: Workspace, erasure_ids: Iterable[str], places: Iterable[str]) -> list[str]:
     """Of these places, those that the newest search of no erasure has shown, or out of which nothing can be taken: tables and the control database."""
-    rows = [workspace.erasures.get(erasure_id) or {"facts": {}} for erasure_id in erasure_ids]
-    shown = {place for row in rows for place in row["facts"].get(SHOWN, {})}
+    shown = {place for erasure_id in erasure_ids for place in workspace.erasures.facts(erasure_id).get(SHOWN, {})}
     own = (f"{workspace.lake.landing.relative_to(workspace.root)}/", *_logs(workspace))
     return [place for place in places if place not in shown or not place.startswith(own)]
 

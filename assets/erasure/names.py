@@ -1,7 +1,7 @@
 """Names and addresses of a person as texts to look for.
 
 Belongs here: how else a name or address may be written, and which would be found by chance. Does not belong here: whether somebody else has the same
-(`assets/privacy/rarity`), encodings and neighbouring letters (`scan`).
+(`assets/privacy/rarity`), encodings and neighbouring letters (`forms`).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What is looked for of a person, where, and what counts as left.
 
 Belongs here: identifiers, names and addresses from the vault as needles, the search of the whole lake, the rows of the control database. Does not belong
-here: reading bytes (`scan`), how a name may be written (`names`), what becomes of places where one stands (`left`).
+here: reading bytes (`scan`), how a name may be written (`names`), what becomes of places where one stands (`named`).
 
 Not searched: the vault, which is sealed and forgets by itself, and the inbox, whose deliveries are refused when they land. Of the control database a
 person id may stay in the audit: it keeps who read and who withdrew, and nothing leads from the number to anybody.

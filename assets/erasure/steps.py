@@ -147,7 +147,7 @@ def after_build(
     purge(workspace, cause_of(erasure_id), subject)
     say("searching what Dagster and dbt keep")
     cleaned = artefacts.clean(workspace.lake, numbers, forget_runs)
-    if remove := [place for place in said.remove if place in _facts(workspace, erasure_id).get(SHOWN, {})]:
+    if remove := [place for place in said.remove if place in workspace.erasures.facts(erasure_id).get(SHOWN, {})]:
         workspace.audit.append("erasure.names_removed", erasure=erasure_id, places=len(remove))
         cleaned += remove_named(workspace, erasure_id, sought.everything, remove, forget_runs)
     _note(workspace, erasure_id, "purged", {"artefacts": _added(workspace, erasure_id, "artefacts", cleaned)})
@@ -165,7 +165,7 @@ def _search(workspace: Workspace, erasure_id: str, sought: Sought, *, leave: boo
     """
     found = search_all(workspace, sought.everything)
     left, named = apart(found)
-    facts = _facts(workspace, erasure_id)
+    facts = workspace.erasures.facts(erasure_id)
     unsaid = still_open(named, facts, leave=leave)
     _note(workspace, erasure_id, "purged", {SHOWN: named})
     if left or unsaid or found.unreadable:
@@ -278,18 +278,13 @@ def _enter(workspace: Workspace, erasure_id: str, subject: Subject) -> None:
     key = workspace.vault.key.derive("erasure")
     names = sorted(hmac.digest(key, str(person).encode(), "sha256").hex() for person in subject.people)
     workspace.erasures.begin(erasure_id, names, step="refused")
-    if "versions_before" not in _facts(workspace, erasure_id):
+    if "versions_before" not in workspace.erasures.facts(erasure_id):
         samples = undestroyed(workspace, subject.ids)[1]
         _note(workspace, erasure_id, "refused", {"versions_before": workspace.commits.latest_versions(), "samples_left": samples})
 
 
-def _facts(workspace: Workspace, erasure_id: str) -> dict[str, Any]:
-    facts: dict[str, Any] = (workspace.erasures.get(erasure_id) or {"facts": {}})["facts"]
-    return facts
-
-
 def _added(workspace: Workspace, erasure_id: str, fact: str, more: Counter[str]) -> dict[str, int]:
-    return dict(Counter(_facts(workspace, erasure_id).get(fact, {})) + more)
+    return dict(Counter(workspace.erasures.facts(erasure_id).get(fact, {})) + more)
 
 
 def _note(workspace: Workspace, erasure_id: str, step: str, facts: Mapping[str, Any]) -> None:

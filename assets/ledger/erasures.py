@@ -75,6 +75,11 @@ class Erasures:
                 values = {"erasure_id": erasure_id, "subjects": list(subjects), "step": step, "facts": {}, "started_at": utc_now()}
                 connection.execute(ERASURE.insert().values(**values))
 
+    def facts(self, erasure_id: str) -> dict[str, Any]:
+        """What an erasure has done so far; empty where it is not known."""
+        row = self.get(erasure_id)
+        return {} if row is None else row["facts"]
+
     def note(self, erasure_id: str, *, step: str, facts: Mapping[str, Any]) -> None:
         """Note that a step is finished, and what it did."""
         with self._engine.begin() as connection:

@@ -165,15 +165,14 @@ def _found_text(workspace: Workspace) -> str:
 
     rows = []
     for erasure_id, subject in erased.unfinished(workspace.vault).items():
-        shown = (workspace.erasures.get(erasure_id) or {"facts": {}})["facts"].get(SHOWN)
+        shown = workspace.erasures.facts(erasure_id).get(SHOWN)
         if not shown:
             continue
         scanner = sought_of(workspace, subject.ids).everything
         for place, kinds in sorted(shown.items()):
             lines = lines_of(workspace, scanner, place)
             more = f" and {len(lines) - _MOST_LINES} more" if len(lines) > _MOST_LINES else ""
-            counts = ", ".join(f"{kind} {n}" for kind, n in sorted(kinds.items()))
-            rows.append([erasure_id, place, counts, ", ".join(map(str, lines[:_MOST_LINES])) + more])
+            rows.append([erasure_id, place, _counted(kinds), ", ".join(map(str, lines[:_MOST_LINES])) + more])
     return table(["erasure", "place", "found", "lines"], rows) if rows else "No open erasure has found a name or address."
 
 
